@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -19,6 +20,9 @@ import (
 // end the watches that require one; etcd's own server uses the same number for
 // the streams of remote clients.
 const leaderlessElections = 3
+
+// idleStreams is how many streams are kept for watches to come: half a megabyte.
+const idleStreams = 64
 
 var errWatcherClosed = errors.New("watcher is closed")
 
@@ -40,6 +44,8 @@ type watcher struct {
 	closing    chan struct{} // closed by Close
 	supervised chan struct{} // closed when supervise has returned
 	require    chan struct{} // wakes supervise: a watch that requires a leader was added
+
+	idle chan mvcc.WatchStream // to be used again
 
 	pumps sync.WaitGroup // goroutines that may touch the store
 	all   sync.WaitGroup // all goroutines of watches
@@ -65,6 +71,7 @@ func startWatcher(s *etcdserver.EtcdServer, election time.Duration, leader func(
 		closing:    make(chan struct{}),
 		supervised: make(chan struct{}),
 		require:    make(chan struct{}, 1),
+		idle:       make(chan mvcc.WatchStream, idleStreams),
 		watches:    make(map[*watch]struct{}),
 	}
 	if w.election <= 0 {
@@ -145,7 +152,38 @@ func (w *watcher) Close() error {
 	w.mu.Unlock()
 	<-w.supervised
 	w.all.Wait()
-	return nil
+	for {
+		select {
+		case s := <-w.idle:
+			s.Close()
+		default:
+			return nil
+		}
+	}
+}
+
+// stream returns a stream of the store without a watch on it.
+func (w *watcher) stream() mvcc.WatchStream {
+	select {
+	case s := <-w.idle:
+		return s
+	default:
+		return w.server.Watchable().NewWatchStream()
+	}
+}
+
+// giveBack takes a stream whose watch is cancelled: the store sends nothing more
+// on it. A stream is 8 KB, nearly all of what a watch costs.
+func (w *watcher) giveBack(s mvcc.WatchStream) {
+	for len(s.Chan()) > 0 {
+		r := <-s.Chan()
+		mvcc.ReportEventReceived(len(r.Events)) // the store counts them as pending
+	}
+	select {
+	case w.idle <- s:
+	default:
+		s.Close()
+	}
 }
 
 // add takes h in, or says why it cannot.

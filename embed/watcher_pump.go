@@ -33,7 +33,6 @@ type watch struct {
 	ctx      context.Context
 	scope    string // see scopeOf
 	requires bool   // a leader
-	created  bool   // the created response is wanted
 	prevKV   bool
 	notify   bool // progress is wanted from time to time
 
@@ -56,7 +55,6 @@ func newWatch(ctx context.Context, w *watcher, op clientv3.Op, scope string, req
 		ctx:      ctx,
 		scope:    scope,
 		requires: requires,
-		created:  op.IsCreatedNotify(),
 		prevKV:   op.IsPrevKV(),
 		notify:   op.IsProgressNotify(),
 		out:      make(chan clientv3.WatchResponse, 1),
@@ -64,19 +62,24 @@ func newWatch(ctx context.Context, w *watcher, op clientv3.Op, scope string, req
 	}
 }
 
-// open registers the watch with the store.
+// open registers the watch with the store. The store is open: add was called.
 func (h *watch) open(op clientv3.Op) (err error) {
 	key, end := watchRange(op)
-	h.stream = h.w.server.Watchable().NewWatchStream()
+	h.stream = h.w.stream()
 	// Not with the user's context: the store ends the trace span it finds there
 	// when the watch is cancelled, and that one is the user's.
 	h.id, err = h.stream.Watch(context.Background(), clientv3.AutoWatchID, key, end, op.Rev(), filters(op)...)
+	if err == nil && op.IsCreatedNotify() {
+		// The revision is read after the watch was registered, so whatever comes
+		// after it will be seen.
+		h.out <- clientv3.WatchResponse{Header: h.w.header(h.stream.Rev()), Created: true}
+	}
 	return err
 }
 
 // abandon undoes add and open.
 func (h *watch) abandon() {
-	h.stream.Close()
+	h.w.giveBack(h.stream)
 	h.w.forget(h)
 	h.w.pumps.Done()
 	h.w.all.Done()
@@ -105,10 +108,8 @@ func (h *watch) wake() {
 func (h *watch) run() {
 	defer h.w.all.Done()
 	final := h.pump()
-	h.stream.Close()
-	for r := range h.stream.Chan() {
-		mvcc.ReportEventReceived(len(r.Events)) // the store counts them as pending
-	}
+	h.stream.Cancel(h.id)
+	h.w.giveBack(h.stream)
 	h.w.forget(h)
 	h.w.pumps.Done() // before waiting for the consumer: Server.Stop waits for us
 	if final != nil {
@@ -128,13 +129,6 @@ func (h *watch) run() {
 // pump copies responses until the watch ends and returns the last one, if the
 // consumer is to get one.
 func (h *watch) pump() *clientv3.WatchResponse {
-	if h.created {
-		// The revision is read after the watch was registered, so everything
-		// after it will be seen.
-		if !h.send(clientv3.WatchResponse{Header: h.w.header(h.stream.Rev()), Created: true}) {
-			return h.final()
-		}
-	}
 	var periodic <-chan time.Time
 	if h.notify {
 		t := time.NewTicker(h.w.progressInterval())
@@ -151,6 +145,9 @@ func (h *watch) pump() *clientv3.WatchResponse {
 		select {
 		case r := <-h.stream.Chan():
 			mvcc.ReportEventReceived(len(r.Events))
+			if r.WatchID != h.id {
+				continue // of the stream's user before us; giveBack leaves none
+			}
 			if r.CompactRevision != 0 {
 				return h.compacted(r)
 			}
