@@ -145,11 +145,11 @@ func secretVersion(t string) (version string, ok bool) {
 }
 
 // resembles reports whether a text without the prefix is rather a secret with
-// a slip than a password: it names the prefix's word, or it is about as long as
-// a secret's body and made of its characters.
+// a slip than a password: it begins with the prefix's word, or is about as long
+// as a secret and either made of its characters or ends like it.
 func resembles(t string) bool {
-	return strings.HasPrefix(t, secretWord) ||
-		len(t) >= bodyLen-4 && strings.Trim(t, alphabet+"01-") == ""
+	return strings.HasPrefix(t, secretWord) || len(t) >= bodyLen-4 &&
+		(strings.Trim(t, alphabet+"01-") == "" || strings.LastIndexByte(t, '-') == len(t)-sumLen-1)
 }
 
 // lowerASCII leaves all but A-Z alone: strings.ToLower would turn the Kelvin
