@@ -1,4 +1,190 @@
 package embed
 
-// inspect looks at the data before etcd does.
-func inspect(c Config) error { return nil }
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	"go.etcd.io/etcd/server/v3/storage/schema"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// inspect reads the data before etcd does. What it refuses costs nothing: the
+// directory is untouched and can be tried again. etcd would panic on much of
+// it, partly on goroutines of its own where nobody can recover; and it would
+// run another member's data under our name, and write that name into it.
+func inspect(c Config) error {
+	_, err := os.Stat(dbPath(c))
+	if errors.Is(err, fs.ErrNotExist) {
+		if !wal.Exist(walDir(c)) {
+			return checkFresh(c)
+		}
+		return damaged(fmt.Sprintf("there is a log in %s, but no database at %s", walDir(c), dbPath(c)), nil)
+	}
+	if err != nil {
+		return dirError(c.Dir, err)
+	}
+	db, err := readDB(dbPath(c))
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return dirError(c.Dir, err)
+		}
+		return damaged(fmt.Sprintf("the database %s cannot be read: %v", dbPath(c), err), err)
+	}
+	if err := db.checkVersion(); err != nil {
+		return err
+	}
+	return db.checkName(c)
+}
+
+// dbFacts is what the database says about itself.
+type dbFacts struct {
+	storage, cluster string            // versions
+	names            map[string]string // member ID to name
+}
+
+func (d *dbFacts) checkVersion() error {
+	ours, v := version.V3_7, version.V3_7 // for their type; both are set
+	if err := ours.Set(version.Version); err != nil {
+		return fmt.Errorf("parse etcd's version: %w", err)
+	}
+	for what, text := range map[string]string{"storage version": d.storage, "cluster version": d.cluster} {
+		if v.Set(text) != nil {
+			continue // not yet written
+		}
+		if v.Major > ours.Major || v.Major == ours.Major && v.Minor > ours.Minor {
+			return newerVersion(fmt.Sprintf("its %s is %d.%d, this program's etcd is %d.%d", what, v.Major, v.Minor, ours.Major, ours.Minor), nil)
+		}
+	}
+	return nil
+}
+
+// checkName compares the name with the one this member published when it first
+// started. A log whose head cannot be read is left for etcd to judge; it may be
+// able to mend it.
+func (d *dbFacts) checkName(c Config) error {
+	id, err := walMember(walDir(c))
+	if err != nil {
+		return nil
+	}
+	name := d.names[id.String()]
+	if name == "" || name == c.Name {
+		return nil
+	}
+	return refuse(ErrOtherMember, "other-member", fmt.Sprintf("the directory %s belongs to another member", c.Dir),
+		fmt.Sprintf("it holds the data of %q, this is %q", name, c.Name),
+		"give this node its own directory; never copy one node's data to another")
+}
+
+// readDB reads a database as its opening will: the same walk over all pages. A
+// page that is not there (a file cut short) is a fault signal, a page that
+// makes no sense a panic; on this goroutine both become errors. It holds no
+// lock afterwards, whatever happens.
+func readDB(path string) (facts *dbFacts, err error) {
+	var file *os.File
+	defer func() {
+		if p := recover(); p != nil {
+			facts, err = nil, fmt.Errorf("read database: %v", p)
+			if file != nil {
+				file.Close() // drops the lock that bolt took with it
+			}
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		ReadOnly: true, PreLoadFreelist: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			file = f
+			return f, err
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	defer db.Close()
+	facts = &dbFacts{names: map[string]string{}}
+	err = db.View(func(tx *bolt.Tx) error {
+		if tx.Size() > fi.Size() {
+			return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())
+		}
+		return facts.read(tx)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	return facts, nil
+}
+
+func (d *dbFacts) read(tx *bolt.Tx) error {
+	if b := tx.Bucket(schema.Meta.Name()); b != nil {
+		d.storage = string(b.Get(schema.MetaStorageVersionName))
+	}
+	if b := tx.Bucket(schema.Cluster.Name()); b != nil {
+		d.cluster = string(b.Get(schema.ClusterClusterVersionKeyName))
+	}
+	b := tx.Bucket(schema.Members.Name())
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(k, v []byte) error {
+		var m struct{ Name string }
+		if err := json.Unmarshal(v, &m); err != nil {
+			return fmt.Errorf("decode member %s: %w", k, err)
+		}
+		d.names[string(k)] = m.Name
+		return nil
+	})
+}
+
+// walMember reads whose log it is: each segment begins with a checksum and
+// then the member's and the cluster's ID.
+func walMember(dir string) (types.ID, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, fmt.Errorf("read log: %w", err)
+	}
+	i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".wal") })
+	if i < 0 {
+		return 0, errors.New("read log: no segment")
+	}
+	f, err := os.Open(filepath.Join(dir, entries[i].Name()))
+	if err != nil {
+		return 0, fmt.Errorf("read log: %w", err)
+	}
+	defer f.Close()
+	dec := wal.NewDecoderAdvanced(true, fileutil.NewFileReader(f)) // a later segment's checksum goes on from the one before
+	for range 2 {
+		var rec walpb.Record
+		if err := dec.Decode(&rec); err != nil && len(rec.Data) == 0 && rec.GetType() == 0 {
+			return 0, fmt.Errorf("read log: %w", err)
+		}
+		if rec.GetType() != wal.MetadataType {
+			continue
+		}
+		var md pb.Metadata
+		if err := proto.Unmarshal(rec.Data, &md); err != nil {
+			return 0, fmt.Errorf("decode log metadata: %w", err)
+		}
+		return types.ID(md.GetNodeID()), nil
+	}
+	return 0, errors.New("read log: no metadata")
+}
