@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,8 +37,9 @@ func (f Files) RenewAt(lifetime time.Duration) time.Time {
 
 // WriteFiles mints a voter's leaves (see [Keys.Mint]) and writes them with the
 // CA certificate into dir, which it makes if need be: files 0600 in a directory
-// 0700, each replaced at once and durable on return. A directory or key that is
-// open to others is refused ([ErrMode]).
+// 0700, each replaced at once. A directory or key that is open to others is
+// refused ([ErrMode]); what is damaged or missing is made anew, so nothing is
+// lost with the directory.
 //
 // It may be called again while members use the files: a key that stands there
 // for the same authority is kept, so that a renewal replaces one file, the
@@ -53,15 +55,28 @@ func (k *Keys) WriteFiles(dir string, lifetime time.Duration, now time.Time) (Fi
 		ServerName: k.ServerName(),
 		AllowedCNs: []string{string(RoleVoter)},
 	}
-	if err := refresh(files.CAFile, k.CAPEM()); err != nil {
-		return Files{}, writeError(dir, err)
+	var contents []content
+	if old, err := readPrivate(files.CAFile); err != nil || !bytes.Equal(old, k.CAPEM()) {
+		contents = append(contents, content{files.CAFile, k.CAPEM()})
 	}
 	for _, u := range []use{serverUse, clientUse} {
 		cert, key := filepath.Join(dir, u.file+".pem"), filepath.Join(dir, u.file+"-key.pem")
-		leaf, err := k.writeLeaf(u, cert, key, lifetime, now)
+		kept, err := k.keptKey(cert, key)
 		if err != nil {
 			return Files{}, err
 		}
+		leaf, err := k.mint(RoleVoter, u, kept, lifetime, now)
+		if err != nil {
+			return Files{}, err
+		}
+		if kept == nil {
+			b, err := leaf.KeyPEM()
+			if err != nil {
+				return Files{}, err
+			}
+			contents = append(contents, content{key, b})
+		}
+		contents = append(contents, content{cert, leaf.CertPEM})
 		files.NotAfter = leaf.NotAfter
 		if u.named {
 			files.CertFile, files.KeyFile = cert, key
@@ -69,34 +84,10 @@ func (k *Keys) WriteFiles(dir string, lifetime time.Duration, now time.Time) (Fi
 			files.ClientCertFile, files.ClientKeyFile = cert, key
 		}
 	}
-	if err := syncDir(dir); err != nil {
+	if err := replaceFiles(contents); err != nil {
 		return Files{}, writeError(dir, err)
 	}
 	return files, nil
-}
-
-func (k *Keys) writeLeaf(u use, certFile, keyFile string, lifetime time.Duration, now time.Time) (Leaf, error) {
-	key, err := k.keptKey(certFile, keyFile)
-	if err != nil {
-		return Leaf{}, err
-	}
-	leaf, err := k.mint(RoleVoter, u, key, lifetime, now)
-	if err != nil {
-		return Leaf{}, err
-	}
-	if key == nil {
-		b, err := leaf.KeyPEM()
-		if err != nil {
-			return Leaf{}, err
-		}
-		if err := replaceFile(keyFile, b); err != nil {
-			return Leaf{}, writeError(filepath.Dir(keyFile), err)
-		}
-	}
-	if err := replaceFile(certFile, leaf.CertPEM); err != nil {
-		return Leaf{}, writeError(filepath.Dir(certFile), err)
-	}
-	return leaf, nil
 }
 
 // keptKey returns the key in keyFile if the certificate beside it is of this
@@ -104,11 +95,8 @@ func (k *Keys) writeLeaf(u use, certFile, keyFile string, lifetime time.Duration
 // start, under another secret, and after a crash between the two files.
 func (k *Keys) keptKey(certFile, keyFile string) (*ecdsa.PrivateKey, error) {
 	b, err := readPrivate(keyFile)
-	if errors.Is(err, ErrMode) {
-		return nil, err
-	}
 	if err != nil {
-		return nil, nil
+		return nil, unlessMissing(keyFile, err)
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
@@ -121,7 +109,7 @@ func (k *Keys) keptKey(certFile, keyFile string) (*ecdsa.PrivateKey, error) {
 	}
 	b, err = readPublic(certFile)
 	if err != nil {
-		return nil, nil
+		return nil, unlessMissing(certFile, err)
 	}
 	if block, _ = pem.Decode(b); block == nil {
 		return nil, nil
@@ -133,12 +121,17 @@ func (k *Keys) keptKey(certFile, keyFile string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// refresh writes path unless it has these contents already.
-func refresh(path string, b []byte) error {
-	if old, err := readPrivate(path); err == nil && bytes.Equal(old, b) {
+// unlessMissing turns only the absence of a file into nil: a new key because
+// the old one could not be read just now (too many open files, say) would pull
+// it from under the handshakes of a running member.
+func unlessMissing(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, ErrMode):
+		return err
 	}
-	return replaceFile(path, b)
+	return fileError("cert-file", "cannot read "+path, "check the owner and the mode of the file, or remove it: it is made anew", err)
 }
 
 // privateDir makes dir, or checks that it is a directory closed to others.
@@ -147,12 +140,7 @@ func privateDir(dir string) error {
 	if err == nil {
 		err = os.Mkdir(dir, 0o700)
 	}
-	if err == nil {
-		err = syncDir(filepath.Dir(dir))
-	} else if errors.Is(err, os.ErrExist) {
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrExist) {
 		return writeError(dir, err)
 	}
 	info, err := os.Stat(dir)

@@ -5,13 +5,39 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
-// replaceFile gives path new contents, mode 0600: after a crash it has either
-// the old or the new ones, whole. The caller syncs the directory, and is the
-// only writer of path.
-func replaceFile(path string, b []byte) error {
-	temp := path + ".tmp"
+// A content is what a file shall hold.
+type content struct {
+	path string
+	b    []byte
+}
+
+// replaceFiles gives files new contents, mode 0600, in this order. After a
+// crash each has either the old or the new ones, whole; which of the two is not
+// promised. The caller is their only writer. All are synced at once, which
+// takes little longer than one.
+func replaceFiles(contents []content) error {
+	errs := make([]error, len(contents))
+	var wg sync.WaitGroup
+	for i, c := range contents {
+		wg.Go(func() { errs[i] = writeTemp(c.path+".tmp", c.b) })
+	}
+	wg.Wait()
+	err := errors.Join(errs...)
+	for _, c := range contents {
+		if err == nil {
+			err = os.Rename(c.path+".tmp", c.path)
+		}
+		if err != nil {
+			os.Remove(c.path + ".tmp")
+		}
+	}
+	return err
+}
+
+func writeTemp(temp string, b []byte) error {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -19,15 +45,7 @@ func replaceFile(path string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := fill(f, b); err != nil {
-		os.Remove(temp)
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		os.Remove(temp)
-		return err
-	}
-	return nil
+	return fill(f, b)
 }
 
 // createFile makes path with these contents, mode 0600, whole or not at all
