@@ -16,11 +16,6 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// leaderlessElections is how many election timeouts in a row without a leader
-// end the watches that require one; etcd's own server uses the same number for
-// the streams of remote clients.
-const leaderlessElections = 3
-
 // idleStreams is how many streams are kept for watches to come: half a megabyte.
 const idleStreams = 64
 
@@ -42,7 +37,9 @@ type watcher struct {
 	progress time.Duration // of WithProgressNotify; 0 = etcd's own interval
 
 	closing    chan struct{} // closed by Close
+	gone       chan struct{} // closed by serverGone
 	supervised chan struct{} // closed when supervise has returned
+	goneOnce   func()
 	require    chan struct{} // wakes supervise: a watch that requires a leader was added
 
 	idle chan mvcc.WatchStream // to be used again
@@ -54,7 +51,8 @@ type watcher struct {
 	closed   bool
 	ended    cause // why there are no new watches, if not 0
 	watches  map[*watch]struct{}
-	required int // how many of watches require a leader
+	required int  // how many of watches require a leader
+	seen     bool // one of them was opened, so there was a leader, since the last look
 }
 
 // newWatcher returns a watcher on s, which must have been started. election is
@@ -69,11 +67,13 @@ func startWatcher(s *etcdserver.EtcdServer, election time.Duration, leader func(
 		election:   election,
 		leader:     leader,
 		closing:    make(chan struct{}),
+		gone:       make(chan struct{}),
 		supervised: make(chan struct{}),
 		require:    make(chan struct{}, 1),
 		idle:       make(chan mvcc.WatchStream, idleStreams),
 		watches:    make(map[*watch]struct{}),
 	}
+	w.goneOnce = sync.OnceFunc(func() { close(w.gone) })
 	if w.election <= 0 {
 		w.election = time.Second
 	}
@@ -203,6 +203,7 @@ func (w *watcher) add(h *watch) cause {
 	w.watches[h] = struct{}{}
 	if h.requires {
 		w.required++
+		w.seen = true
 		select {
 		case w.require <- struct{}{}:
 		default:
@@ -218,74 +219,6 @@ func (w *watcher) forget(h *watch) {
 	if h.requires {
 		w.required--
 	}
-}
-
-// supervise ends the watches when the watcher closes, the server stops, or,
-// those that require it, when the leader stays away. It counts elections only
-// while a watch requires a leader.
-func (w *watcher) supervise() {
-	defer close(w.supervised)
-	ticker := time.NewTicker(w.election)
-	ticker.Stop()
-	defer ticker.Stop()
-	ticking, leaderless := false, 0
-	for {
-		select {
-		case <-w.closing:
-			w.endAll(causeClosed)
-			return
-		case <-w.server.StoppingNotify():
-			w.endAll(causeStopped)
-			return
-		case <-w.require:
-			if !ticking {
-				ticking, leaderless = true, 0
-				ticker.Reset(w.election)
-			}
-		case <-ticker.C:
-			if w.leader() != 0 {
-				leaderless = 0
-			} else {
-				leaderless++
-			}
-			if leaderless >= leaderlessElections {
-				w.endRequiring()
-			}
-			if w.unrequired() {
-				ticking = false
-				ticker.Stop()
-			}
-		}
-	}
-}
-
-// unrequired reports that no watch requires a leader. One that is added just
-// after it leaves its mark in w.require.
-func (w *watcher) unrequired() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.required == 0
-}
-
-func (w *watcher) endRequiring() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for h := range w.watches {
-		if h.requires {
-			h.end(causeNoLeader)
-		}
-	}
-}
-
-// endAll ends every watch and returns when none touches the store any more.
-func (w *watcher) endAll(c cause) {
-	w.mu.Lock()
-	w.ended = c
-	for h := range w.watches {
-		h.end(c)
-	}
-	w.mu.Unlock()
-	w.pumps.Wait()
 }
 
 // header is the response header; rev 0 leaves the revision out.

@@ -104,26 +104,47 @@ func (h *watch) wake() {
 	}
 }
 
-// run is the watch's goroutine. When out is closed nothing is left in the store.
+// run is the watch's goroutine. When out is closed nothing is left in the store,
+// unless the server stops or has died: then the consumer is told first, because
+// the store of a dead server may never let go of its lock.
 func (h *watch) run() {
 	defer h.w.all.Done()
+	defer h.w.pumps.Done()
 	final := h.pump()
+	told := cause(h.cause.Load()) == causeStopped && h.tell(final)
 	h.stream.Cancel(h.id)
 	h.w.giveBack(h.stream)
 	h.w.forget(h)
-	h.w.pumps.Done() // before waiting for the consumer: Server.Stop waits for us
+	if !told && !h.tell(final) {
+		// Server.Stop waits for pumps and must not wait for a consumer.
+		h.w.all.Add(1)
+		go h.tellLate(final)
+	}
+}
+
+// tell sends the last response, if there is one, and closes out; false means
+// that the consumer has not even taken the response before.
+func (h *watch) tell(final *clientv3.WatchResponse) bool {
 	if final != nil {
 		select {
 		case h.out <- *final:
 		default:
-			select {
-			case h.out <- *final:
-			case <-h.ctx.Done():
-			case <-h.w.closing:
-			}
+			return false
 		}
 	}
 	close(h.out)
+	return true
+}
+
+// tellLate tells a slow consumer.
+func (h *watch) tellLate(final *clientv3.WatchResponse) {
+	defer h.w.all.Done()
+	defer close(h.out)
+	select {
+	case h.out <- *final:
+	case <-h.ctx.Done():
+	case <-h.w.closing:
+	}
 }
 
 // pump copies responses until the watch ends and returns the last one, if the
