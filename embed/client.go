@@ -5,6 +5,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
@@ -64,7 +65,7 @@ func (v *server) newClient(seam Seam) *clientv3.Client {
 		c.Watcher = seam.Watcher(c.Watcher)
 	}
 	c.Maintenance = clientv3.NewMaintenanceFromMaintenanceClient(
-		adapter.MaintenanceServerToMaintenanceClient(v3rpc.NewMaintenanceServer(v.s, nil)), c)
+		&maintenance{adapter.MaintenanceServerToMaintenanceClient(v3rpc.NewMaintenanceServer(v.s, nil)), calls, v.s}, c)
 	c.Cluster = clientv3.NewClusterFromClusterClient(
 		adapter.ClusterServerToClusterClient(v3rpc.NewClusterServer(v.s)), c)
 	c.Auth = clientv3.NewAuthFromAuthClient(
@@ -77,6 +78,23 @@ func (v *server) newClient(seam Seam) *clientv3.Client {
 		c.Lease.Close()
 	})
 	return c
+}
+
+// maintenance answers Status only while the member is in its own list: before,
+// etcd panics.
+type maintenance struct {
+	pb.MaintenanceClient
+	caller
+	s *etcdserver.EtcdServer
+}
+
+func (m *maintenance) Status(ctx context.Context, in *pb.StatusRequest, o ...grpc.CallOption) (*pb.StatusResponse, error) {
+	return read(ctx, m.caller, func(ctx context.Context) (*pb.StatusResponse, error) {
+		if !m.s.IsMemberExist(m.s.MemberID()) {
+			return nil, rpctypes.ErrGRPCNoLeader
+		}
+		return m.MaintenanceClient.Status(ctx, in, o...)
+	})
 }
 
 // noAuth refuses to turn on etcd's users and roles. In process there is no

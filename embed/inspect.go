@@ -1,25 +1,18 @@
 package embed
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
-	"slices"
-	"strings"
 
 	bolt "go.etcd.io/bbolt"
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/version"
-	"go.etcd.io/etcd/client/pkg/v3/fileutil"
-	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
-	"google.golang.org/protobuf/proto"
 )
 
 // inspect reads the data before etcd does. What it refuses costs nothing: the
@@ -47,13 +40,27 @@ func inspect(c Config) error {
 	if err := db.checkVersion(); err != nil {
 		return err
 	}
-	return db.checkName(c)
+	if !wal.Exist(walDir(c)) {
+		if db.applied == 0 { // the first start was cut off before it made the log
+			return checkFresh(c)
+		}
+		return damaged(fmt.Sprintf("there is a database at %s, but no log in %s", dbPath(c), walDir(c)), nil)
+	}
+	log, err := readLog(walDir(c))
+	if err != nil {
+		return damaged(fmt.Sprintf("the log in %s cannot be read: %v", walDir(c), err), err)
+	}
+	if err := db.checkName(c, log); err != nil {
+		return err
+	}
+	return db.checkIndex(log)
 }
 
 // dbFacts is what the database says about itself.
 type dbFacts struct {
 	storage, cluster string            // versions
 	names            map[string]string // member ID to name
+	applied          uint64            // index of the last log entry it has in it
 }
 
 func (d *dbFacts) checkVersion() error {
@@ -73,14 +80,9 @@ func (d *dbFacts) checkVersion() error {
 }
 
 // checkName compares the name with the one this member published when it first
-// started. A log whose head cannot be read is left for etcd to judge; it may be
-// able to mend it.
-func (d *dbFacts) checkName(c Config) error {
-	id, err := walMember(walDir(c))
-	if err != nil {
-		return nil
-	}
-	name := d.names[id.String()]
+// started.
+func (d *dbFacts) checkName(c Config, log *logFacts) error {
+	name := d.names[log.member.String()]
 	if name == "" || name == c.Name {
 		return nil
 	}
@@ -89,10 +91,20 @@ func (d *dbFacts) checkName(c Config) error {
 		"give this node its own directory; never copy one node's data to another")
 }
 
-// readDB reads a database as its opening will: the same walk over all pages. A
-// page that is not there (a file cut short) is a fault signal, a page that
-// makes no sense a panic; on this goroutine both become errors. It holds no
-// lock afterwards, whatever happens.
+// checkIndex refuses a log that has lost entries which the database has. etcd
+// would start with it, because it takes the loss for a write that was under way
+// and cuts the log there; and would then skip as "already applied", and
+// acknowledge, as many new writes as were lost.
+func (d *dbFacts) checkIndex(log *logFacts) error {
+	if log.last >= d.applied {
+		return nil
+	}
+	return damaged(fmt.Sprintf("the log ends at entry %d, but the database has entry %d: entries are lost", log.last, d.applied), nil)
+}
+
+// readDB walks over a database as etcd will. A page that is not there is a fault
+// signal, a page that makes no sense a panic; on this goroutine both become
+// errors. It holds no lock afterwards, whatever happens.
 func readDB(path string) (facts *dbFacts, err error) {
 	var file *os.File
 	defer func() {
@@ -110,7 +122,7 @@ func readDB(path string) (facts *dbFacts, err error) {
 		return nil, fmt.Errorf("read database: %w", err)
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		ReadOnly: true, PreLoadFreelist: true,
+		ReadOnly: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			file = f
@@ -126,6 +138,11 @@ func readDB(path string) (facts *dbFacts, err error) {
 		if tx.Size() > fi.Size() {
 			return fmt.Errorf("it is cut short: %d bytes of %d", fi.Size(), tx.Size())
 		}
+		// As etcd's opening of it walks over all pages, but there on another
+		// goroutine.
+		if err := tx.ForEach(func(_ []byte, b *bolt.Bucket) error { b.Stats(); return nil }); err != nil {
+			return err
+		}
 		return facts.read(tx)
 	})
 	if err != nil {
@@ -137,6 +154,9 @@ func readDB(path string) (facts *dbFacts, err error) {
 func (d *dbFacts) read(tx *bolt.Tx) error {
 	if b := tx.Bucket(schema.Meta.Name()); b != nil {
 		d.storage = string(b.Get(schema.MetaStorageVersionName))
+		if v := b.Get(schema.MetaConsistentIndexKeyName); len(v) == 8 {
+			d.applied = binary.BigEndian.Uint64(v)
+		}
 	}
 	if b := tx.Bucket(schema.Cluster.Name()); b != nil {
 		d.cluster = string(b.Get(schema.ClusterClusterVersionKeyName))
@@ -153,38 +173,4 @@ func (d *dbFacts) read(tx *bolt.Tx) error {
 		d.names[string(k)] = m.Name
 		return nil
 	})
-}
-
-// walMember reads whose log it is: each segment begins with a checksum and
-// then the member's and the cluster's ID.
-func walMember(dir string) (types.ID, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, fmt.Errorf("read log: %w", err)
-	}
-	i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".wal") })
-	if i < 0 {
-		return 0, errors.New("read log: no segment")
-	}
-	f, err := os.Open(filepath.Join(dir, entries[i].Name()))
-	if err != nil {
-		return 0, fmt.Errorf("read log: %w", err)
-	}
-	defer f.Close()
-	dec := wal.NewDecoderAdvanced(true, fileutil.NewFileReader(f)) // a later segment's checksum goes on from the one before
-	for range 2 {
-		var rec walpb.Record
-		if err := dec.Decode(&rec); err != nil && len(rec.Data) == 0 && rec.GetType() == 0 {
-			return 0, fmt.Errorf("read log: %w", err)
-		}
-		if rec.GetType() != wal.MetadataType {
-			continue
-		}
-		var md pb.Metadata
-		if err := proto.Unmarshal(rec.Data, &md); err != nil {
-			return 0, fmt.Errorf("decode log metadata: %w", err)
-		}
-		return types.ID(md.GetNodeID()), nil
-	}
-	return 0, errors.New("read log: no metadata")
 }

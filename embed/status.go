@@ -126,7 +126,7 @@ func newSampler(s *etcdserver.EtcdServer) *sampler {
 
 func (p *sampler) look() {
 	be := p.s.Backend()
-	at := &sampled{dbSize: be.Size(), dbInUse: be.SizeInUse(), learner: p.s.IsLearner()}
+	at := &sampled{dbSize: be.Size(), dbInUse: be.SizeInUse()}
 	for _, a := range p.s.Alarms() {
 		if a.Alarm != pb.AlarmType_NONE && !slices.Contains(at.alarms, a.Alarm.String()) {
 			at.alarms = append(at.alarms, a.Alarm.String())
@@ -134,6 +134,11 @@ func (p *sampler) look() {
 	}
 	slices.Sort(at.alarms)
 	for _, x := range p.s.Cluster().Members() {
+		if x.ID == p.s.MemberID() {
+			// Not Server.IsLearner: that panics while the member is not yet in
+			// its own list, which lasts until the log is replayed.
+			at.learner = x.IsLearner
+		}
 		at.members = append(at.members, MemberInfo{ID: uint64(x.ID), Name: x.Name, PeerURLs: x.PeerURLs, Learner: x.IsLearner})
 	}
 	slices.SortFunc(at.members, func(a, b MemberInfo) int {
