@@ -140,11 +140,16 @@ func until(t testing.TB, what string, ok func() bool) {
 // next receives one response; ok is false when the channel is closed.
 func next(t testing.TB, ch clientv3.WatchChan) (r clientv3.WatchResponse, ok bool) {
 	t.Helper()
+	return nextWithin(t, ch, watchPatience)
+}
+
+func nextWithin(t testing.TB, ch clientv3.WatchChan, d time.Duration) (r clientv3.WatchResponse, ok bool) {
+	t.Helper()
 	select {
 	case r, ok = <-ch:
 		return r, ok
-	case <-time.After(watchPatience):
-		t.Errorf("no response in %v", watchPatience) // not Fatal: others than t's goroutine call this
+	case <-time.After(d):
+		t.Errorf("no response in %v", d) // not Fatal: others than t's goroutine call this
 		return r, false
 	}
 }

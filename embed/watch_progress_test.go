@@ -1,0 +1,138 @@
+package embed
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
+)
+
+// wantProgress reads ch up to a progress response and returns its revision; all
+// events before it must be below it.
+func wantProgress(t testing.TB, ch clientv3.WatchChan) (rev int64, events int) {
+	t.Helper()
+	for {
+		r, ok := nextWithin(t, ch, time.Hour) // of virtual time, in some tests
+		if !ok || r.Err() != nil {
+			t.Fatalf("the watch ended (%v) where progress was due", r.Err())
+		}
+		if r.IsProgressNotify() {
+			return r.Header.Revision, events
+		}
+		events += len(r.Events)
+	}
+}
+
+func TestWatchRequestProgress(t *testing.T) {
+	leavesNothing(t)
+	m := startWatchMember(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	red := metadata.AppendToOutgoingContext(ctx, "colour", "red")
+	quiet, other := m.w.Watch(ctx, "quiet"), m.w.Watch(red, "quiet")
+	future := m.w.Watch(ctx, "quiet", clientv3.WithRev(m.KV().Rev()+3))
+	for i := range 3 {
+		if i > 0 {
+			m.put(t, "k", "v") // the third one reaches future's revision
+		}
+		if err := m.w.RequestProgress(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if rev, _ := wantProgress(t, quiet); rev != m.KV().Rev() {
+			t.Errorf("progress at %d, the store is at %d", rev, m.KV().Rev())
+		}
+	}
+	rev := m.put(t, "k", "v")
+	if at, _ := wantProgress(t, future); at < rev {
+		t.Errorf("a watch from %d progressed at %d", rev, at)
+	}
+	select {
+	case r := <-other:
+		t.Errorf("a watch with other metadata got %+v", r)
+	default:
+	}
+	if err := m.w.RequestProgress(red); err != nil {
+		t.Fatal(err)
+	}
+	wantProgress(t, other)
+	cancel()
+	if err := m.w.RequestProgress(ctx); err != context.Canceled {
+		t.Errorf("with a cancelled context: %v", err)
+	}
+}
+
+// The store drops a request whose watch has no free slot; the consumer gets its
+// answer all the same, after everything before it.
+func TestWatchRequestProgressOfSlow(t *testing.T) {
+	for name, events := range map[string]int{"slots full": 130, "behind": 400} {
+		t.Run(name, func(t *testing.T) {
+			leavesNothing(t)
+			m := startWatchMember(t)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			ch := m.w.Watch(ctx, "k")
+			var rev int64
+			for range events {
+				rev = m.put(t, "k", "v")
+			}
+			if err := m.w.RequestProgress(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if at, n := wantProgress(t, ch); at < rev || n != events {
+				t.Errorf("progress at %d after %d events, want %d after %d", at, n, rev, events)
+			}
+		})
+	}
+}
+
+// Every ten minutes, as etcd's own server does it, but not after events.
+func TestWatchProgressNotify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := startWatchMember(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		began := time.Now()
+		ch := m.w.Watch(ctx, "k", clientv3.WithProgressNotify())
+		mute := m.w.Watch(ctx, "k")
+		m.put(t, "other", "v")
+		if rev, _ := wantProgress(t, ch); rev != m.KV().Rev() {
+			t.Errorf("progress at %d, the store is at %d", rev, m.KV().Rev())
+		}
+		interval := time.Since(began)
+		if interval < 10*time.Minute || interval > 11*time.Minute {
+			t.Errorf("progress after %v", interval)
+		}
+		time.Sleep(interval / 2)
+		m.put(t, "k", "v")
+		if rev, _ := wantProgress(t, ch); rev != m.KV().Rev() || time.Since(began) != 3*interval {
+			t.Errorf("after an event, progress at %d after %v, want %d after %v: the next is left out", rev, time.Since(began), m.KV().Rev(), 3*interval)
+		}
+		if r, _ := next(t, mute); len(r.Events) != 1 {
+			t.Errorf("%+v", r)
+		}
+		select {
+		case r := <-mute:
+			t.Errorf("a watch without WithProgressNotify got %+v", r)
+		default:
+		}
+	})
+}
+
+func TestWatchProgressIntervalOfConfig(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := startWatchMember(t)
+		m.Cfg.WatchProgressNotifyInterval = 3 * time.Second
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		began := time.Now()
+		ch := m.w.Watch(ctx, "k", clientv3.WithProgressNotify())
+		for i := range 3 {
+			if wantProgress(t, ch); time.Since(began) != time.Duration(i+1)*3*time.Second {
+				t.Errorf("progress %d after %v", i, time.Since(began))
+			}
+		}
+	})
+}
