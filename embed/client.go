@@ -60,7 +60,7 @@ func (v *server) newClient(seam Seam) *clientv3.Client {
 	// The time-out is clientv3's "answer to the first keep-alive"; one second
 	// stands for its default of five.
 	c.Lease = clientv3.NewLeaseFromLeaseClient(&retryLease{LeaseClient: lease, caller: calls}, c, time.Second)
-	c.Watcher = newWatcher(v.s, v.election)
+	c.Watcher = newWatcher(v.s, v.life.Done(), v.election)
 	if seam.Watcher != nil {
 		c.Watcher = seam.Watcher(c.Watcher)
 	}

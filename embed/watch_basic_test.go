@@ -128,7 +128,7 @@ func TestWatchServerStops(t *testing.T) {
 	if err := m.w.RequestProgress(context.Background()); !errors.Is(err, rpctypes.ErrStopped) {
 		t.Fatalf("RequestProgress on a stopped server: %v", err)
 	}
-	late := newWatcher(m.EtcdServer, time.Second)
+	late := newWatcher(m.EtcdServer, nil, time.Second)
 	wantEnd(t, late.Watch(context.Background(), "k"), rpctypes.ErrStopped)
 	late.Close()
 }

@@ -72,7 +72,7 @@ func newWatchMember(t testing.TB, name, cluster string) *watchMember {
 		t.Fatal(err)
 	}
 	s.Start()
-	m := &watchMember{EtcdServer: s, kv: v3client.New(s), w: newWatcher(s, watchElection)}
+	m := &watchMember{EtcdServer: s, kv: v3client.New(s), w: newWatcher(s, nil, watchElection)}
 	t.Cleanup(func() {
 		m.w.Close()
 		m.stop()

@@ -31,7 +31,7 @@ func TestWatchRequireLeader(t *testing.T) {
 				m.w.Close()
 				var leader atomic.Uint64
 				leader.Store(1)
-				m.w = startWatcher(m.EtcdServer, watchElection, leader.Load)
+				m.w = startWatcher(m.EtcdServer, nil, watchElection, leader.Load)
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				careless := m.w.Watch(ctx, "k")
@@ -75,7 +75,7 @@ func TestWatchRequireLeaderTime(t *testing.T) {
 		m := startWatchMember(t)
 		m.w.Close()
 		var leader atomic.Uint64
-		m.w = startWatcher(m.EtcdServer, watchElection, leader.Load)
+		m.w = startWatcher(m.EtcdServer, nil, watchElection, leader.Load)
 		for i := range 20 {
 			leader.Store(1)
 			ch := m.w.Watch(clientv3.WithRequireLeader(context.Background()), "k")

@@ -33,13 +33,12 @@ var errWatcherClosed = errors.New("watcher is closed")
 type watcher struct {
 	server   *etcdserver.EtcdServer
 	election time.Duration
-	leader   func() uint64 // 0 = none
-	progress time.Duration // of WithProgressNotify; 0 = etcd's own interval
+	life     <-chan struct{} // closed when the member stops or dies; nil = never
+	leader   func() uint64   // 0 = none
+	progress time.Duration   // of WithProgressNotify; 0 = etcd's own interval
 
 	closing    chan struct{} // closed by Close
-	gone       chan struct{} // closed by serverGone
 	supervised chan struct{} // closed when supervise has returned
-	goneOnce   func()
 	require    chan struct{} // wakes supervise: a watch that requires a leader was added
 
 	idle chan mvcc.WatchStream // to be used again
@@ -55,25 +54,25 @@ type watcher struct {
 	seen     bool // one of them was opened, so there was a leader, since the last look
 }
 
-// newWatcher returns a watcher on s, which must have been started. election is
-// the server's election timeout. The caller closes the watcher.
-func newWatcher(s *etcdserver.EtcdServer, election time.Duration) *watcher {
-	return startWatcher(s, election, func() uint64 { return uint64(s.Leader()) })
+// newWatcher returns a watcher on s, which must have been started. life closes
+// when the member stops or dies: an etcd server that died does not say so.
+// election is the server's election timeout. The caller closes the watcher.
+func newWatcher(s *etcdserver.EtcdServer, life <-chan struct{}, election time.Duration) *watcher {
+	return startWatcher(s, life, election, func() uint64 { return uint64(s.Leader()) })
 }
 
-func startWatcher(s *etcdserver.EtcdServer, election time.Duration, leader func() uint64) *watcher {
+func startWatcher(s *etcdserver.EtcdServer, life <-chan struct{}, election time.Duration, leader func() uint64) *watcher {
 	w := &watcher{
 		server:     s,
+		life:       life,
 		election:   election,
 		leader:     leader,
 		closing:    make(chan struct{}),
-		gone:       make(chan struct{}),
 		supervised: make(chan struct{}),
 		require:    make(chan struct{}, 1),
 		idle:       make(chan mvcc.WatchStream, idleStreams),
 		watches:    make(map[*watch]struct{}),
 	}
-	w.goneOnce = sync.OnceFunc(func() { close(w.gone) })
 	if w.election <= 0 {
 		w.election = time.Second
 	}
@@ -143,6 +142,9 @@ func (w *watcher) RequestProgress(ctx context.Context) error {
 
 // Close ends all watches, closes their channels and returns when every
 // goroutine of the watcher has ended. Watches after Close get a closed channel.
+//
+// A server that died may hold its store's locks for ever. Then Close gives up
+// after a second and returns an error, and goroutines stay behind.
 func (w *watcher) Close() error {
 	w.mu.Lock()
 	if !w.closed {
@@ -150,14 +152,35 @@ func (w *watcher) Close() error {
 		close(w.closing)
 	}
 	w.mu.Unlock()
-	<-w.supervised
-	w.all.Wait()
+	joined := make(chan struct{})
+	go func() {
+		<-w.supervised
+		w.all.Wait()
+		w.dropIdle()
+		close(joined)
+	}()
+	select {
+	case <-joined:
+		return nil
+	case <-w.life:
+	}
+	patience := time.NewTimer(deadPatience)
+	defer patience.Stop()
+	select {
+	case <-joined:
+		return nil
+	case <-patience.C:
+		return errors.New("close watcher: watches are left behind in a server that died")
+	}
+}
+
+func (w *watcher) dropIdle() {
 	for {
 		select {
 		case s := <-w.idle:
 			s.Close()
 		default:
-			return nil
+			return
 		}
 	}
 }

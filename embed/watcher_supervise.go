@@ -24,7 +24,7 @@ func (w *watcher) supervise() {
 		case <-w.server.StoppingNotify():
 			w.endAll(causeStopped)
 			return
-		case <-w.gone:
+		case <-w.life:
 			w.endAll(causeStopped)
 			return
 		case <-w.require:
@@ -58,7 +58,7 @@ func (w *watcher) closingCause() cause {
 	select {
 	case <-w.server.StoppingNotify():
 		return causeStopped
-	case <-w.gone:
+	case <-w.life:
 		return causeStopped
 	default:
 		return causeClosed
@@ -100,7 +100,3 @@ func (w *watcher) endAll(c cause) {
 	w.mu.Unlock()
 	w.pumps.Wait()
 }
-
-// serverGone ends all watches with ErrStopped, as if the server had stopped. It
-// is for a server that died without: such a one never says so. It does not wait.
-func (w *watcher) serverGone() { w.goneOnce() }
