@@ -54,10 +54,10 @@ type lock interface {
 //
 // exit is cmd's exit code, 128+n if signal n ended it, and -1 if it was not
 // started. err wraps recipes.ErrLost (or recipes.ErrClosed) if the lock was lost
-// before the group had ended, ctx's error if that ended it, and whatever kept
-// cmd from starting; it is nil if cmd ended by itself, however it did. If
-// cmd.Stdout or Stderr is no *os.File and cmd.WaitDelay is zero, WaitDelay is
-// set to 5 s.
+// before the group had ended, or the group was ended because it was in doubt;
+// ctx's error if that ended it, and whatever kept cmd from starting; it is nil
+// if cmd ended by itself, however it did. If cmd.Stdout or Stderr is no *os.File
+// and cmd.WaitDelay is zero, WaitDelay is set to 5 s.
 func Run(ctx context.Context, h *recipes.Held, cmd *exec.Cmd, opts ...Options) (exit int, err error) {
 	return run(ctx, h, cmd, opts...)
 }
@@ -95,6 +95,8 @@ func run(ctx context.Context, h lock, cmd *exec.Cmd, opts ...Options) (exit int,
 	switch {
 	case h.Err() != nil:
 		return exit, h.Err()
+	case g.doubted: // in time, but not by itself: its code says nothing
+		return exit, fmt.Errorf("%s was ended while lock was in doubt: %w", cmd.Path, recipes.ErrLost)
 	case ctx.Err() != nil && g.cancelled:
 		return exit, fmt.Errorf("run %s: %w", cmd.Path, ctx.Err())
 	case waitErr != nil && !errors.As(waitErr, &exitErr) && !errors.Is(waitErr, exec.ErrWaitDelay):
@@ -142,6 +144,7 @@ type group struct {
 	pid       int
 	grace     time.Duration
 	cancelled bool // ctx ended before the group did
+	doubted   bool // the group was ended because the lock was in doubt
 }
 
 // watch carries out what decide says until nobody is left in the group, and
@@ -157,7 +160,7 @@ func (g *group) watch(ctx context.Context, h lock, ended <-chan error, signals <
 		what, again := decide(s)
 		switch what {
 		case term:
-			termed = s.now
+			termed, g.doubted = s.now, !s.cancelled
 			g.signal(syscall.SIGTERM)
 			g.signal(syscall.SIGCONT) // who is stopped cannot end
 			continue
