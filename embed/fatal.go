@@ -96,6 +96,12 @@ func errorField(fields []zapcore.Field) error {
 				return err
 			}
 		}
+		if f.Key == "panic" { // what etcd recovered
+			if f.Type == zapcore.StringType {
+				return errors.New(f.String)
+			}
+			return fmt.Errorf("%v", f.Interface)
+		}
 	}
 	return nil
 }

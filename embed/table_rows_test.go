@@ -114,6 +114,7 @@ var rows = map[string]row{
 			m := begin(config(dir)).write(100)
 			must(os.Truncate(dbFile(dir), 0))
 			m.write(10000)
+			<-m.ctx.Done()
 			return errors.New("it lives")
 		},
 		exit: 2, what: []string{"SIGBUS"},
@@ -125,6 +126,7 @@ var rows = map[string]row{
 			m := begin(c).write(1000)
 			overwrite(dbFile(dir), 0)
 			m.write(20000)
+			<-m.ctx.Done()
 			return errors.New("it lives")
 		},
 		exit: 2, what: []string{"last word: the member died"},
