@@ -34,6 +34,7 @@ func (c *slogCore) With(fields []zapcore.Field) zapcore.Core {
 }
 
 func (c *slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	e.Level = calm(e)
 	if c.Enabled(e.Level) {
 		return ce.AddCore(e, c)
 	}

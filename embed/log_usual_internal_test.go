@@ -1,0 +1,27 @@
+package embed
+
+import (
+	"testing"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// What is usual is quiet; the same words as a last word, and all other words,
+// are not.
+func TestUsualIsQuiet(t *testing.T) {
+	for message := range usual {
+		for level, want := range map[zapcore.Level]zapcore.Level{
+			zapcore.WarnLevel:  zapcore.DebugLevel,
+			zapcore.ErrorLevel: zapcore.DebugLevel,
+			zapcore.PanicLevel: zapcore.PanicLevel,
+			zapcore.FatalLevel: zapcore.FatalLevel,
+		} {
+			if got := calm(zapcore.Entry{Message: message, Level: level}); got != want {
+				t.Errorf("%q at %v is logged as %v, want %v", message, level, got, want)
+			}
+		}
+	}
+	if got := calm(zapcore.Entry{Message: "slow fdatasync", Level: zapcore.WarnLevel}); got != zapcore.WarnLevel {
+		t.Errorf("another warning is logged as %v", got)
+	}
+}
