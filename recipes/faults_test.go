@@ -3,6 +3,7 @@ package recipes_test
 import (
 	"context"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -16,15 +17,25 @@ import (
 type faults struct {
 	mu         sync.Mutex
 	healed     chan struct{}
-	cut        bool             // nothing gets through, in either direction
-	noRenewals bool             // keep-alives hang
-	noGrants   bool             // lease grants hang
-	lostReply  func(n int) bool // the nth txn takes effect, its answer is lost
-	late       chan struct{}    // while set, txns are carried out only once it closes
-	watchGate  chan struct{}    // while set, new watches wait for it
+	cut        bool                                     // nothing gets through, in either direction
+	noRenewals bool                                     // keep-alives hang
+	noReads    bool                                     // linearizable reads hang
+	oldTerm    bool                                     // keep-alives are answered in the term before
+	replyDelay time.Duration                            // of keep-alives
+	onWatch    func()                                   // before a watch is opened
+	stale      func(*pb.RangeRequest) *pb.RangeResponse // what a range is answered with instead
+	noGrants   bool                                     // lease grants hang
+	lostReply  func(n int) bool                         // the nth txn takes effect, its answer is lost
+	late       chan struct{}                            // while set, txns are carried out only once it closes
+	watchGate  chan struct{}                            // while set, new watches wait for it
 	txns       int
-	watches    []context.CancelFunc
+	watches    []watch
 	opened     int
+}
+
+type watch struct {
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 func newFaults() *faults { return &faults{healed: make(chan struct{})} }
@@ -37,7 +48,8 @@ func (f *faults) set(change func(f *faults)) {
 
 func (f *faults) heal() {
 	f.set(func(f *faults) {
-		f.cut, f.noRenewals, f.noGrants, f.lostReply, f.watchGate = false, false, false, nil, nil
+		f.cut, f.noRenewals, f.noGrants, f.noReads, f.oldTerm = false, false, false, false, false
+		f.lostReply, f.replyDelay, f.onWatch, f.stale, f.late = nil, 0, nil, nil, nil
 		close(f.healed)
 		f.healed = make(chan struct{})
 	})
@@ -76,8 +88,16 @@ type faultyKV struct {
 }
 
 func (k *faultyKV) Range(ctx context.Context, in *pb.RangeRequest, o ...grpc.CallOption) (*pb.RangeResponse, error) {
-	if err := k.f.pass(ctx, isCut); err != nil {
+	if err := k.f.pass(ctx, func(f *faults) bool { return f.cut || f.noReads }); err != nil {
 		return nil, err
+	}
+	k.f.mu.Lock()
+	stale := k.f.stale
+	k.f.mu.Unlock()
+	if stale != nil {
+		if r := stale(in); r != nil {
+			return r, nil
+		}
 	}
 	r, err := k.KVClient.Range(ctx, in, o...)
 	if e := k.f.pass(ctx, isCut); e != nil {
@@ -134,7 +154,28 @@ func (l *faultyLease) LeaseKeepAlive(ctx context.Context, o ...grpc.CallOption) 
 	if err := l.f.pass(ctx, func(f *faults) bool { return f.cut || f.noRenewals }); err != nil {
 		return nil, err
 	}
-	return l.LeaseClient.LeaseKeepAlive(ctx, o...)
+	s, err := l.LeaseClient.LeaseKeepAlive(ctx, o...)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyRenewals{s, l.f}, nil
+}
+
+type faultyRenewals struct {
+	pb.Lease_LeaseKeepAliveClient
+	f *faults
+}
+
+func (s *faultyRenewals) Recv() (*pb.LeaseKeepAliveResponse, error) {
+	r, err := s.Lease_LeaseKeepAliveClient.Recv()
+	s.f.mu.Lock()
+	old, delay := s.f.oldTerm, s.f.replyDelay
+	s.f.mu.Unlock()
+	time.Sleep(delay)
+	if old && err == nil {
+		r.Header.RaftTerm--
+	}
+	return r, err
 }
 
 type faultyWatcher struct {
@@ -144,15 +185,15 @@ type faultyWatcher struct {
 
 func (w *faultyWatcher) Watch(ctx context.Context, key string, o ...clientv3.OpOption) clientv3.WatchChan {
 	ctx, cancel := context.WithCancel(ctx)
-	w.f.set(func(f *faults) { f.opened++; f.watches = append(f.watches, cancel) })
+	w.f.set(func(f *faults) {
+		f.opened++
+		f.watches = append(f.watches, watch{ctx, cancel})
+	})
 	w.f.mu.Lock()
-	gate := w.f.watchGate
+	hook := w.f.onWatch
 	w.f.mu.Unlock()
-	if gate != nil {
-		select {
-		case <-gate:
-		case <-ctx.Done():
-		}
+	if hook != nil {
+		hook()
 	}
 	return w.Watcher.Watch(ctx, key, o...)
 }
@@ -163,7 +204,19 @@ func (f *faults) loseWatches() {
 	ws := f.watches
 	f.watches = nil
 	f.mu.Unlock()
-	for _, cancel := range ws {
-		cancel()
+	for _, w := range ws {
+		w.cancel()
 	}
+}
+
+// open is how many watches the process has open.
+func (f *faults) open() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.watches {
+		if w.ctx.Err() == nil {
+			n++
+		}
+	}
+	return n
 }

@@ -115,6 +115,6 @@ func (w *withdrawal) settled(ctx context.Context) error {
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), ErrUnknownOutcome)
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
 	}
 }

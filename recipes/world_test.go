@@ -2,6 +2,7 @@ package recipes_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,8 @@ type world struct {
 	m     *embed.Member
 	ctx   context.Context
 	close []func()
+
+	lastFaults *faults // of the process made last
 }
 
 func virtually(t *testing.T, f func(w *world)) {
@@ -48,6 +51,7 @@ func virtually(t *testing.T, f func(w *world)) {
 func (w *world) process(o recipes.Options) (*recipes.Client, *faults) {
 	w.t.Helper()
 	f := newFaults()
+	w.lastFaults = f
 	o.CloseEtcd = true
 	c, err := recipes.New(w.m.NewClient(f.seam()), o)
 	if err != nil {
@@ -55,7 +59,7 @@ func (w *world) process(o recipes.Options) (*recipes.Client, *faults) {
 	}
 	w.close = append(w.close, func() {
 		f.heal()
-		if err := c.Close(context.Background()); err != nil {
+		if err := c.Close(context.Background()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			w.t.Error(err)
 		}
 	})
@@ -105,3 +109,5 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+func put(k, v string) clientv3.Op { return clientv3.OpPut(k, v) }
