@@ -44,7 +44,7 @@ func Virtual(t *testing.T, seeds int, fn func(t *testing.T, v *VirtualNode)) {
 	}
 	var next, failed atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(list)) {
+	for range min(2*runtime.GOMAXPROCS(0), len(list)) { // twice: some wait for files
 		workers.Go(func() {
 			for failed.Load() < enough {
 				i := int(next.Add(1)) - 1
@@ -65,7 +65,7 @@ func Virtual(t *testing.T, seeds int, fn func(t *testing.T, v *VirtualNode)) {
 }
 
 func runSeed(t *testing.T, seed int64, fn func(t *testing.T, v *VirtualNode)) {
-	dir, err := os.MkdirTemp("", "q")
+	dir, err := virtualDir()
 	if err != nil {
 		t.Fatalf("make a data directory: %v", err)
 	}
