@@ -1,0 +1,108 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/quorate/quorate/embed"
+	"github.com/quorate/quorate/node"
+)
+
+// childEnv makes the test binary a program that runs a node on that directory
+// until it is killed: what happens to a node that cannot say goodbye can only
+// be seen on a process.
+const childEnv = "QUORATE_NODE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		child(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func child(dir string) {
+	n, err := node.Start(context.Background(), node.Config{DataDir: dir, EtcdConfig: noFsync})
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	h, err := n.Mutex("held").Lock(context.Background())
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	fmt.Println("holding", h.Fence())
+	select {}
+}
+
+// startChild starts a process that holds the lock "held" on a node in dir, and
+// returns a function that kills it.
+func startChild(t *testing.T, dir string) (kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dead := false
+	kill = func() {
+		if !dead {
+			dead = true
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	}
+	t.Cleanup(kill)
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "holding") {
+		t.Fatalf("child said %q", lines.Text())
+	}
+	return kill
+}
+
+func noFsync(c *embed.EtcdConfig) { c.UnsafeNoFsync = true }
+
+// shortDir is a directory whose path leaves room for a socket's name.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func start(t *testing.T, cfg node.Config) *node.Node {
+	t.Helper()
+	if cfg.EtcdConfig == nil {
+		cfg.EtcdConfig = noFsync
+	}
+	n, err := node.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/embed"
+)
+
+// facts is all that Status and its problems are made of, gathered without
+// blocking.
+type facts struct {
+	phase      Phase
+	member     embed.Status
+	etcdSocket string
+	now        time.Time
+	tls        []Problem // found in the certificates at start
+	certEnd    time.Time // when the derived certificates end; zero if they do not
+	dead       error     // why the member ended by itself
+	corrupt    error     // what the corruption check found
+}
+
+// earliest is a date that no right clock shows any more.
+var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// diagnose is the list of problems that the facts amount to. It is pure, so
+// that every problem can be shown in a table test. The result is never nil.
+func diagnose(f facts) []Problem {
+	ps := []Problem{}
+	add := func(p Problem) { ps = append(ps, p) }
+	if f.dead != nil {
+		p := Problem{Code: "member-dead", What: "the etcd member in this process has ended", Why: f.dead.Error(), Do: "restart this process; if it ends again, read the log from its first error on"}
+		var e *Error
+		if errors.As(f.dead, &e) {
+			p.Why, p.Do = e.What+": "+e.Why, e.Do
+		}
+		add(p)
+	}
+	if f.phase == Running && f.member.Leader == 0 {
+		add(Problem{Code: "no-quorum", What: "no raft leader is known to this member", Why: "a majority of the voters cannot be reached, or an election is going on", Do: "wait a second and look again with peer status; then see which members are down"})
+	}
+	if f.phase == Running && f.member.SpaceLow {
+		add(Problem{Code: "space-low", What: "writes are refused on this node",
+			Why: fmt.Sprintf("the disk of its data directory has %d MiB free, under the guard of %d MiB; etcd would end when its log cannot be written", f.member.FreeBytes>>20, int64(minFreeBytes)>>20),
+			Do:  "free space on that disk: df -h shows it; writes go on by themselves then"})
+	}
+	if slices.Contains(f.member.Alarms, "NOSPACE") {
+		ctl := "etcdctl --endpoints unix://" + f.etcdSocket
+		add(Problem{Code: "quota-exceeded", What: "the cluster refuses writes",
+			Why: fmt.Sprintf("its database reached the quota of %d MiB (%d MiB in use on this member)", f.member.Quota>>20, f.member.DBInUse>>20),
+			Do:  "delete what is not needed, then run " + ctl + " defrag and " + ctl + " alarm disarm"})
+	}
+	if f.corrupt != nil || slices.Contains(f.member.Alarms, "CORRUPT") {
+		why := "members disagree on the content of the same revision"
+		if f.corrupt != nil {
+			why = f.corrupt.Error()
+		}
+		add(Problem{Code: "data-corrupt", What: "the data of a member is damaged", Why: why,
+			Do: "compare the members with etcdctl endpoint hashkv, and replace the one that differs; do not disarm the alarm before"})
+	}
+	if f.now.Before(earliest) {
+		add(Problem{Code: "clock-wrong", What: "the clock of this machine shows " + f.now.UTC().Format("2006-01-02"), Why: "it was not set since the machine lost power", Do: "set the clock or start a time service; nothing here waits for it"})
+	}
+	if !f.certEnd.IsZero() && !f.now.Before(f.certEnd) {
+		add(Problem{Code: "cert-expired", What: "this member's certificate ended on " + f.certEnd.UTC().Format(time.RFC3339), Why: "it could not be renewed, or the clock jumped", Do: "look for \"renew certificates\" in the log, and check the clock"})
+	}
+	return append(ps, f.tls...)
+}
+
+func hexID(id uint64) string { return fmt.Sprintf("%x", id) }

@@ -1,0 +1,249 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/bootstrap"
+	"github.com/quorate/quorate/embed"
+	"github.com/quorate/quorate/internal/dirlock"
+	"github.com/quorate/quorate/recipes"
+)
+
+// singleCluster is the cluster name of a node that has no others.
+const singleCluster = "single"
+
+// Start starts a node. It does what needs this machine only: it takes the data
+// directory, opens the sockets and starts the member, which replays its log. It
+// does not wait for others or for quorum; see [Node.Ready].
+//
+// An error is something that a person must mend here, and is an [*Error] that
+// says how: [ErrConfig], [ErrDataDir], [ErrInUse], [ErrSocket],
+// [ErrRestartProcess], or what package embed found. When Start fails it leaves
+// nothing running and nothing open. ctx bounds Start only; the node ends with
+// Close.
+func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	life, endLife := context.WithCancelCause(context.Background())
+	n := &Node{cfg: cfg, log: cfg.Logger, events: newEventLog(), done: make(chan struct{}), life: life, endLife: endLife}
+	n.phase.Store(Starting)
+	n.beat.Store(int64(time.Since(processStart)))
+	defer func() {
+		if err != nil {
+			n.unwind()
+		}
+	}()
+	if err := n.takeDir(); err != nil {
+		return nil, err
+	}
+	if err := n.loadState(); err != nil {
+		return nil, err
+	}
+	if err := n.loadIdentity(); err != nil {
+		return nil, err
+	}
+	if err := n.openControl(); err != nil {
+		return nil, err
+	}
+	if err := n.startMember(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.sockets.protect(n.etcdSocket); err != nil {
+		return nil, err
+	}
+	n.leases = openLeaseFile(n.dir, n.log)
+	n.client, err = recipes.New(n.member.Load().Client(), recipes.Options{
+		TTL: cfg.TTL, Owner: cfg.Name + ":" + strconv.Itoa(os.Getpid()), Logger: n.log,
+		Remember: n.leases.remember, Missing: n.missing,
+		Notify: func(e recipes.Event) {
+			n.events.add(Event{Type: e.Type, Name: e.Name, Text: e.Text, Fence: e.Fence})
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start recipes: %w", err)
+	}
+	n.phase.Store(Running)
+	n.events.add(Event{Type: "started", Text: "the node has started: " + n.sockets.control})
+	loopCtx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.loop.Go(func() { n.run(loopCtx) })
+	return n, nil
+}
+
+// unwind undoes a Start that failed, in reverse.
+func (n *Node) unwind() {
+	n.endLife(ErrClosed)
+	if m := n.member.Load(); m != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		m.Stop(ctx)
+	}
+	n.events.close()
+	n.release(true)
+}
+
+// release gives back what takeDir and openControl took. clean says that the
+// member has let go of the directory.
+func (n *Node) release(clean bool) {
+	if n.control != nil {
+		n.control.stop() // which removes the socket
+	}
+	if n.temporary && clean {
+		if err := os.RemoveAll(n.dir); err != nil {
+			n.log.Warn("remove temporary data directory", "dir", n.dir, "err", err)
+		}
+	}
+	if n.lock != nil {
+		n.lock.Unlock()
+	}
+}
+
+// takeDir makes the data directory ours: private, and locked against others.
+func (n *Node) takeDir() error {
+	n.dir = n.cfg.DataDir
+	if n.dir == "" {
+		dir, err := os.MkdirTemp("", "quorate-")
+		if err != nil {
+			return dirProblem("no temporary directory can be made", err.Error(), "set DataDir, or TMPDIR to a directory that can be written", err)
+		}
+		n.dir, n.temporary = dir, true
+	}
+	if err := os.MkdirAll(n.dir, 0o700); err != nil {
+		return dirProblem("the data directory "+n.dir+" cannot be created", err.Error(), "create it for this user with mode 0700, or set DataDir elsewhere", err)
+	}
+	fi, err := os.Stat(n.dir)
+	if err != nil {
+		return dirProblem("the data directory "+n.dir+" cannot be read", err.Error(), "set DataDir elsewhere", err)
+	}
+	if m := fi.Mode().Perm(); m&0o077 != 0 {
+		return dirProblem("the data directory "+n.dir+" is open to others", fmt.Sprintf("its mode is %#o, and it holds keys", m), "chmod 0700 "+n.dir, nil)
+	}
+	lock, err := dirlock.Lock(n.dir)
+	if errors.Is(err, dirlock.ErrInUse) {
+		return &Error{Problem: Problem{Code: "in-use", What: "the data directory " + n.dir + " is in use", Why: err.Error(), Do: "stop the process that uses it, or set DataDir elsewhere"}, Err: ErrInUse}
+	}
+	if err != nil {
+		return dirProblem("the data directory "+n.dir+" cannot be written", err.Error(), "make it writable for this user, or set DataDir elsewhere", err)
+	}
+	n.lock = lock
+	return nil
+}
+
+func (n *Node) openControl() error {
+	s, err := planSockets(n.cfg, n.dir)
+	if err != nil {
+		return err
+	}
+	l, err := s.listen()
+	if err != nil {
+		return err
+	}
+	n.sockets, n.etcdSocket = s, s.etcd
+	n.control = serveControl(l, n, n.log)
+	return nil
+}
+
+// loadState reads who this node is, or makes it somebody new. A directory with
+// data and without a state file has lost its identity: to make one up would
+// bring a stranger's data back as somebody new.
+func (n *Node) loadState() error {
+	s, err := bootstrap.LoadState(n.dir)
+	switch {
+	case err == nil:
+		n.state = s
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(n.dir, memberDir)); err == nil {
+		return dirProblem("the data directory "+n.dir+" has data but no state file", "state.json, which says whose data it is, is gone", "restore state.json from a backup, or give the node an empty data directory", nil)
+	}
+	n.state = bootstrap.NewState()
+	if err := bootstrap.SaveState(n.dir, n.state); err != nil {
+		return dirProblem("the state file cannot be written", err.Error(), "free space, or make "+n.dir+" writable for this user", err)
+	}
+	return nil
+}
+
+// memberDir is the member's directory in the data directory.
+const memberDir = "etcd"
+
+// startMember starts etcd on a loopback port. The port is kept; when it was
+// taken meanwhile another is chosen, since no other machine knows it.
+func (n *Node) startMember(ctx context.Context) error {
+	const tries = 8
+	for try := 1; ; try++ {
+		port, err := n.choosePort(try == 1)
+		if err != nil {
+			return err
+		}
+		m, err := embed.Start(ctx, n.memberConfig(port))
+		if errors.Is(err, syscall.EADDRINUSE) && try < tries {
+			continue // somebody was faster between the choice and the use
+		}
+		if err != nil {
+			return err
+		}
+		n.member.Store(m)
+		return nil
+	}
+}
+
+func (n *Node) choosePort(kept bool) (int, error) {
+	port := 0
+	if kept {
+		port = n.state.RaftPort
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+	if err != nil && port != 0 {
+		n.log.Info("the raft port is taken, choosing another", "port", port, "err", err)
+		l, err = net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	}
+	if err != nil {
+		return 0, &Error{Problem: Problem{Code: "port", What: "no loopback port can be opened for raft", Why: err.Error(), Do: "see that " + loopback + " is up: ip addr show lo"}, Err: err}
+	}
+	port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	if port != n.state.RaftPort {
+		n.state.RaftPort = port
+		if err := bootstrap.SaveState(n.dir, n.state); err != nil {
+			return 0, dirProblem("the state file cannot be written", err.Error(), "free space, or make "+n.dir+" writable for this user", err)
+		}
+	}
+	return port, nil
+}
+
+const loopback = "127.0.0.1"
+
+func peerURL(port int) string {
+	return "https://" + net.JoinHostPort(loopback, strconv.Itoa(port))
+}
+
+func (n *Node) memberConfig(port int) embed.Config {
+	f := n.identity.load().files
+	return embed.Config{
+		Name: n.state.ID, Dir: filepath.Join(n.dir, memberDir), WALDir: n.cfg.WALDir,
+		PeerURL: peerURL(port), Token: "quorate/v1/" + singleCluster + "/" + n.state.ID,
+		PeerTLS: embed.PeerTLS{
+			CertFile: f.CertFile, KeyFile: f.KeyFile, ClientCertFile: f.ClientCertFile, ClientKeyFile: f.ClientKeyFile,
+			CAFile: f.CAFile, ServerName: f.ServerName, AllowedCNs: f.AllowedCNs,
+		},
+		Socket: n.etcdSocket, SocketMode: n.sockets.mode,
+		Tick: n.cfg.Timing.Tick, Election: n.cfg.Timing.Election, MinFreeBytes: minFreeBytes,
+		Logger: n.log, OnFatal: n.cfg.OnFatal, EtcdConfig: n.cfg.EtcdConfig,
+	}
+}
+
+func dirProblem(what, why, do string, err error) error {
+	return &Error{Problem: Problem{Code: "data-dir", What: what, Why: why, Do: do}, Err: errors.Join(ErrDataDir, err)}
+}
