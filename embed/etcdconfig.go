@@ -62,6 +62,9 @@ func etcdConfig(c Config, lg *zap.Logger, opts []grpc.ServerOption) (*etcdembed.
 			ClientCertAuth: true, // both sides prove themselves
 			ServerName:     c.PeerTLS.ServerName,
 			AllowedCNs:     c.PeerTLS.AllowedCNs, // the role is in the common name
+			// Names in a client certificate would be held against the address it
+			// comes from, and addresses are never identity here.
+			SkipClientSANVerify: true,
 		}
 	}
 	gates, ok := e.ServerFeatureGate.(featuregate.MutableFeatureGate)
