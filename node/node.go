@@ -35,11 +35,13 @@ type Node struct {
 	member   atomic.Pointer[embed.Member]
 	client   *recipes.Client
 
-	cancel context.CancelFunc // ends the state loop
-	loop   sync.WaitGroup     // the state loop and what it started
-	beat   atomic.Int64       // when the state loop last turned, as boot-monotonic nanoseconds
-	phase  atomic.Value       // Phase
-	found  atomic.Pointer[error]
+	cancel     context.CancelFunc        // ends the state loop
+	loop       sync.WaitGroup            // the state loop and what it started
+	hadQuorum  bool                      // owned by the state loop
+	beat       atomic.Int64              // when the state loop last turned, as boot-monotonic nanoseconds
+	phase      atomic.Value              // Phase
+	found      atomic.Pointer[error]     // what the corruption check found
+	leaderless atomic.Pointer[time.Time] // since when no raft leader is known; nil if one is
 
 	life      context.Context // ends with the cause when Close begins or the node ends by itself
 	endLife   context.CancelCauseFunc
@@ -144,6 +146,9 @@ func (n *Node) facts() facts {
 	f := facts{phase: n.phase.Load().(Phase), now: time.Now(), etcdSocket: n.etcdSocket, dead: n.Err()}
 	if m := n.member.Load(); m != nil {
 		f.member = m.Status()
+	}
+	if since := n.leaderless.Load(); since != nil {
+		f.leaderless = time.Since(*since)
 	}
 	if id := n.identity.load(); id != nil {
 		f.tls, f.certEnd = id.problems, id.end

@@ -16,11 +16,16 @@ type facts struct {
 	member     embed.Status
 	etcdSocket string
 	now        time.Time
-	tls        []Problem // found in the certificates at start
-	certEnd    time.Time // when the derived certificates end; zero if they do not
-	dead       error     // why the member ended by itself
-	corrupt    error     // what the corruption check found
+	tls        []Problem     // found in the certificates at start
+	certEnd    time.Time     // when the derived certificates end; zero if they do not
+	dead       error         // why the member ended by itself
+	corrupt    error         // what the corruption check found
+	leaderless time.Duration // how long no leader has been known; as the state loop saw it
 }
+
+// leaderlessGrace is how long an election may go on before it is a problem to
+// show.
+const leaderlessGrace = 2 * time.Second
 
 // earliest is a date that no right clock shows any more.
 var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -38,7 +43,7 @@ func diagnose(f facts) []Problem {
 		}
 		add(p)
 	}
-	if f.phase == Running && f.member.Leader == 0 {
+	if f.phase == Running && f.member.Leader == 0 && f.leaderless >= leaderlessGrace {
 		add(Problem{Code: "no-quorum", What: "no raft leader is known to this member", Why: "a majority of the voters cannot be reached, or an election is going on", Do: "wait a second and look again with peer status; then see which members are down"})
 	}
 	if f.phase == Running && f.member.SpaceLow {

@@ -23,7 +23,8 @@ func TestDiagnose(t *testing.T) {
 	}{
 		{"all well", func(*facts) {}, "", "", ""},
 		{"starting without a leader", func(f *facts) { f.phase = Starting; f.member.Leader = 0 }, "", "", ""},
-		{"no leader", func(f *facts) { f.member.Leader = 0 }, "no-quorum", "majority", "peer status"},
+		{"an election goes on", func(f *facts) { f.member.Leader, f.leaderless = 0, leaderlessGrace-1 }, "", "", ""},
+		{"no leader", func(f *facts) { f.member.Leader, f.leaderless = 0, leaderlessGrace }, "no-quorum", "majority", "peer status"},
 		{"little space", func(f *facts) { f.member.SpaceLow, f.member.FreeBytes = true, 127<<20 }, "space-low", "127 MiB free", "df -h"},
 		{"little space, stopped", func(f *facts) { f.phase, f.member.SpaceLow = Stopped, true }, "", "", ""},
 		{"quota", func(f *facts) { f.member.Alarms = []string{"NOSPACE"} }, "quota-exceeded", "512 MiB", "etcdctl --endpoints unix:///run/peer/etcd.sock alarm disarm"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/quorate/quorate/embed"
 	"github.com/quorate/quorate/recipes"
 )
 
@@ -21,11 +22,12 @@ func (n *Node) run(ctx context.Context) {
 	m := n.member.Load()
 	t := time.NewTicker(loopPeriod)
 	defer t.Stop()
-	was := n.Status()
+	var was Status // of a node that has not begun, so the first look tells all
 	ready := m.Ready()
 	for {
 		n.beat.Store(int64(time.Since(processStart)))
 		changed := m.LeaderChanged() // taken before looking, so that no change is missed
+		n.watchLeader(m)
 		now := n.Status()
 		n.tell(was, now)
 		was = now
@@ -48,6 +50,16 @@ func (n *Node) run(ctx context.Context) {
 	}
 }
 
+// watchLeader notes since when no leader is known.
+func (n *Node) watchLeader(m *embed.Member) {
+	if m.Status().Leader != 0 {
+		n.leaderless.Store(nil)
+	} else if n.leaderless.Load() == nil {
+		now := time.Now()
+		n.leaderless.Store(&now)
+	}
+}
+
 var processStart = time.Now()
 
 // loopAge is how long ago the state loop turned.
@@ -60,9 +72,10 @@ func (n *Node) tell(was, now Status) {
 	if was.Quorum && !now.Quorum && now.Phase == Running {
 		n.events.add(Event{Type: "quorum_lost", Text: "no raft leader is known to this member"})
 	}
-	if !was.Quorum && now.Quorum && was.Phase == Running {
+	if !was.Quorum && now.Quorum && was.Phase == Running && n.hadQuorum {
 		n.events.add(Event{Type: "quorum_restored", Text: "a raft leader is known"})
 	}
+	n.hadQuorum = n.hadQuorum || now.Quorum
 	if now.Leader != "" && now.Leader != was.Leader {
 		n.events.add(Event{Type: "leader_changed", Name: now.Leader, Text: "raft is led by " + now.Leader})
 	}
