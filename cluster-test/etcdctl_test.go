@@ -89,7 +89,7 @@ func testLockLine(t *testing.T, d *dev) {
 		return start(t, program(t, "peer"), append([]string{"lock", "line", "--socket", d.socket, "--"}, note(who)...)...)
 	}
 	etcdctl := func(who string) *child {
-		return start(t, program(t, "etcdctl"), append([]string{"--endpoints", "unix://" + d.etcd, "lock", "/quorate/v1/lock/line"}, note(who)...)...)
+		return start(t, program(t, "etcdctl"), append([]string{"--endpoints", "unix://" + d.etcd, "lock", "/quorate/v1/lock/line", "--"}, note(who)...)...)
 	}
 	join(start(t, program(t, "peer"), "lock", "line", "--socket", d.socket, "--", "sh", "-c", "echo peer1 >> "+order+"; read x < "+release), 1)
 	join(etcdctl("etcdctl1"), 2)
