@@ -18,6 +18,8 @@ type request struct {
 	kind, name string
 	ttl        time.Duration
 	try        bool // only if nobody stands in line
+
+	began instant
 }
 
 // errAgain: this claim came to nothing, by no fault of the caller's; take another.
@@ -35,10 +37,11 @@ func (c *Client) acquire(ctx context.Context, r request) (*Held, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.intake, cancel)() // Close ends the wait too
+	r.began = c.clk.now()
 	k := c.keeper(r.ttl)
 	for try := 0; ; try++ {
 		if try > 0 && !pause(ctx, try) {
-			return nil, c.ended(ctx, r.name, "its place in the line was lost", true, true)
+			return nil, c.ended(ctx, r, "its place in the line was lost", true, true)
 		}
 		h, err := c.attempt(ctx, k, r)
 		if !errors.Is(err, errAgain) {
@@ -56,7 +59,7 @@ func (c *Client) attempt(ctx context.Context, k *keeper, r request) (h *Held, er
 	}
 	s, ok := k.session(ctx)
 	if !ok {
-		return nil, c.ended(ctx, r.name, "there is no session", false, true)
+		return nil, c.ended(ctx, r, "there is no session", false, true)
 	}
 	l := c.openLine(r.kind, r.name)
 	cl := l.enter(s)
@@ -98,7 +101,7 @@ func (c *Client) refusedNow(ctx context.Context, r request) error {
 		case refused(err):
 			return fmt.Errorf("look who holds lock %q: %w", r.name, err)
 		case !pause(ctx, try):
-			return c.ended(ctx, r.name, "nobody could say who holds it", false, true)
+			return c.ended(ctx, r, "nobody could say who holds it", false, true)
 		}
 	}
 }
@@ -113,7 +116,7 @@ func (c *Client) follows(ctx context.Context, r request, l *line) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return c.ended(ctx, r.name, "the line could not be read", false, true)
+			return c.ended(ctx, r, "the line could not be read", false, true)
 		}
 	}
 }
@@ -141,7 +144,7 @@ func (c *Client) submit(ctx context.Context, r request, cl *claim) error {
 		case refused(err):
 			return fmt.Errorf("stand in line for lock %q: %w", r.name, err)
 		case !pause(ctx, try):
-			return c.ended(ctx, r.name, "the request was not answered: "+err.Error(), false, false)
+			return c.ended(ctx, r, "the request was not answered: "+err.Error(), false, false)
 		}
 	}
 }
@@ -170,15 +173,21 @@ func (c *Client) await(ctx context.Context, k *keeper, r request, cl *claim) (*H
 		case <-moved:
 		case <-ctx.Done():
 			synced, _, _ := cl.l.look()
-			return nil, c.ended(ctx, r.name, "others were before it in the line", synced && cl.s.state() == live, true)
+			return nil, c.ended(ctx, r, "others were before it in the line", synced && cl.s.state() == live, true)
 		}
 	}
 }
 
-// ended tells why a wait was over: the client was closed, or ctx ended.
-func (c *Client) ended(ctx context.Context, name, during string, quorum, known bool) error {
+// silence is how long the cluster may take to answer before that counts as having
+// no quorum.
+const silence = 100 * time.Millisecond
+
+// ended tells why a wait was over: the client was closed, or ctx ended. answered
+// says that the cluster had answered so far, known that no request is open.
+func (c *Client) ended(ctx context.Context, r request, during string, answered, known bool) error {
 	if c.intake.Err() != nil {
 		return closedError()
 	}
-	return c.waitError(ctx, name, during, quorum, known)
+	quorum := answered || c.clk.now()-r.began < instant(silence)
+	return c.waitError(ctx, r.name, during, quorum, known)
 }

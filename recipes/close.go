@@ -32,8 +32,10 @@ func (c *Client) enterCallback(h *Held) bool {
 // leaveCallback releases h after its callback returned; the error says that the
 // lock was lost before.
 func (c *Client) leaveCallback(ctx context.Context, h *Held) error {
-	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
-	defer cancel()
+	_, err := h.giveBack()
+	if errors.Is(err, ErrClosed) {
+		c.withdraw(h.cl) // Close left it standing while the callback ran
+	}
 	c.mu.Lock()
 	if c.callbacks[h.s.id]--; c.callbacks[h.s.id] == 0 {
 		delete(c.callbacks, h.s.id)
@@ -44,14 +46,15 @@ func (c *Client) leaveCallback(ctx context.Context, h *Held) error {
 	case c.returned <- struct{}{}:
 	default:
 	}
-	err := h.Release(rctx)
-	switch {
-	case h.Err() == nil && !errors.Is(err, ErrLost):
-		return nil // released, or about to be
-	case errors.Is(h.Err(), ErrClosed):
-		c.withdraw(h.cl) // Close left it standing while the callback ran
+	if err != nil {
+		return err
 	}
-	return err
+	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := h.Release(rctx); errors.Is(err, ErrLost) {
+		return err
+	}
+	return nil // released, or about to be
 }
 
 // running is how many callbacks run.

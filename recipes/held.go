@@ -127,11 +127,28 @@ func (h *Held) Guard() clientv3.Cmp {
 // had been lost before, the error wraps ErrLost (or ErrClosed): another may have
 // held it at the same time.
 func (h *Held) Release(ctx context.Context) error {
-	h.s.state()
+	w, err := h.giveBack()
+	if err != nil {
+		return err
+	}
+	switch err := w.settled(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(err, errKeyGone), errors.Is(err, errLeaseGone):
+		return lostError(h.name, err)
+	default:
+		return fmt.Errorf("release lock %q, which goes on in the background: %w", h.name, err)
+	}
+}
+
+// giveBack starts the release, once, and does not wait for it; the error says
+// that the lock was lost before.
+func (h *Held) giveBack() (*withdrawal, error) {
+	h.s.state() // a deadline that has passed counts
 	h.mu.Lock()
 	if h.err != nil {
 		defer h.mu.Unlock()
-		return h.err
+		return nil, h.err
 	}
 	first := h.released == nil
 	if first {
@@ -144,14 +161,7 @@ func (h *Held) Release(ctx context.Context) error {
 		h.finish(fmt.Errorf("lock %q: %w", h.name, ErrReleased))
 		h.c.tell(Event{Type: "lock_released", Name: h.name, Text: "released", Fence: h.fence})
 	}
-	switch err := w.settled(ctx); {
-	case err == nil:
-		return nil
-	case errors.Is(err, errKeyGone), errors.Is(err, errLeaseGone):
-		return lostError(h.name, err)
-	default:
-		return fmt.Errorf("release lock %q, which goes on in the background: %w", h.name, err)
-	}
+	return w, nil
 }
 
 // lose ends the Held from our side or the server's; true for the first to do so.

@@ -197,7 +197,9 @@ func (l *line) apply(events []*clientv3.Event, snap int64) {
 		key := string(e.Kv.Key)
 		cl := l.claims[key]
 		if e.Type == mvccpb.Event_DELETE {
-			l.order = slices.DeleteFunc(l.order, func(e entry) bool { return e.key == key })
+			if i := slices.IndexFunc(l.order, func(e entry) bool { return e.key == key }); i >= 0 {
+				l.order = slices.Delete(l.order, i, i+1) // most often the first
+			}
 			if cl != nil {
 				gone = cl.goneLocked(gone)
 			}
