@@ -67,8 +67,9 @@ func run(ctx context.Context, h lock, cmd *exec.Cmd, opts ...Options) (exit int,
 	if len(opts) > 0 {
 		o = opts[0]
 	}
+	limit := releaseTimeout
 	defer func() {
-		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
 		if e := h.Release(rctx); e != nil && !errors.Is(err, recipes.ErrLost) {
 			err = errors.Join(err, e)
@@ -90,6 +91,9 @@ func run(ctx context.Context, h lock, cmd *exec.Cmd, opts ...Options) (exit int,
 		g.grace = most
 	}
 	waitErr := g.watch(ctx, h, ended, o.Signals)
+	if g.doubted { // nobody answers, and soon after the deadline the lease ends by itself
+		limit = min(limit, max(0, time.Until(h.Deadline()))+h.TTL()/10)
+	}
 	exit = exitCode(cmd.ProcessState)
 	var exitErr *exec.ExitError
 	switch {
