@@ -31,9 +31,12 @@ type lastWord struct {
 	err  error
 	// doomed is told of a panic that goes on, on the panicking goroutine.
 	doomed func(error)
+	hold   func() // never returns
 }
 
-func newLastWord() *lastWord { return &lastWord{said: make(chan struct{})} }
+func newLastWord() *lastWord {
+	return &lastWord{said: make(chan struct{}), hold: func() { select {} }}
+}
 
 // OnWrite implements zapcore.CheckWriteHook.
 func (w *lastWord) OnWrite(ce *zapcore.CheckedEntry, fields []zapcore.Field) {
@@ -50,7 +53,7 @@ func (w *lastWord) OnWrite(ce *zapcore.CheckedEntry, fields []zapcore.Field) {
 		panic(ce.Message)
 	}
 	w.say(err)
-	select {}
+	w.hold()
 }
 
 func (w *lastWord) say(err error) {

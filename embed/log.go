@@ -11,8 +11,8 @@ import (
 
 // newZap makes etcd's logger: it writes to l, and hands etcd's last words to
 // hook instead of ending the process. Nothing global is touched.
-func newZap(l *slog.Logger, hook zapcore.CheckWriteHook) *zap.Logger {
-	return zap.New(&slogCore{h: l.Handler()},
+func newZap(l *slog.Logger, hook zapcore.CheckWriteHook, ears ...zapcore.Core) *zap.Logger {
+	return zap.New(zapcore.NewTee(append(ears, &slogCore{h: l.Handler()})...),
 		zap.AddCaller(),
 		zap.WithFatalHook(hook),
 		zap.WithPanicHook(hook),

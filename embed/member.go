@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	etcdembed "go.etcd.io/etcd/server/v3/embed"
@@ -15,14 +16,16 @@ import (
 // A Member is one etcd member running in this process. All its methods may be
 // called from any goroutine, at any time.
 type Member struct {
-	cfg    Config
-	log    *slog.Logger
-	srv    *etcdserver.EtcdServer
-	etcd   *etcdembed.Etcd // nil for a virtual member
-	lock   *dirlock.Dir    // nil for a virtual member
-	last   *lastWord
-	guard  *spaceGuard
-	clocks *sampler
+	cfg   Config
+	log   *slog.Logger
+	srv   *etcdserver.EtcdServer
+	etcd  *etcdembed.Etcd // nil for a virtual member
+	lock  *dirlock.Dir    // nil for a virtual member
+	last  *lastWord
+	guard *spaceGuard
+
+	removed atomic.Bool // etcd said that this member was removed
+	clocks  *sampler
 
 	life   context.Context // ends when the member stops or dies; its cause is Err, or ErrStopped
 	end    context.CancelCauseFunc

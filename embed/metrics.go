@@ -16,7 +16,9 @@ var metricPrefixes = []string{"etcd_", "grpc_server_", "os_fd_"}
 // a host that wants to serve them apart from its own. etcd's metrics are global
 // to the process: members in one process share them.
 //
-// Importing etcd registers them; this package adds nothing to any registry.
+// Importing etcd registers them. Starting a member makes etcd add the two
+// promhttp_metric_handler_ families that any use of promhttp.Handler adds; this
+// package itself adds nothing to any registry.
 func Gatherer() prometheus.Gatherer {
 	return prometheus.GathererFunc(only(etcdFamily, prometheus.DefaultGatherer.Gather))
 }

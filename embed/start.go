@@ -84,7 +84,7 @@ func newMember(cfg Config) *Member {
 
 // zap is etcd's logger. Without a Logger it costs nothing, but keeps the hooks.
 func (m *Member) zap() *zap.Logger {
-	return newZap(m.log, m.last)
+	return newZap(m.log, m.last, newEar(&m.removed))
 }
 
 // started is what the starting goroutine has to say.
@@ -168,6 +168,7 @@ func (m *Member) run() {
 	m.view = newServer(m.srv, m.guard, m.life, m.cfg.Election)
 	m.client = m.view.newClient(Seam{})
 	m.clocks = newSampler(m.srv)
+	m.tasks.Go(m.campaign)
 	m.tasks.Go(m.sample)
 	m.tasks.Go(m.compact)
 	go m.watchFate()

@@ -52,7 +52,7 @@ func (m *Member) stoppedItself() {
 		return
 	}
 	err := refuse(ErrFatal, "member-died", "the member stopped by itself", "etcd's server ended", "restart the process; etcd's log has the reason")
-	if m.srv.IsIDRemoved(uint64(m.srv.MemberID())) {
+	if m.removed.Load() || m.srv.IsIDRemoved(uint64(m.srv.MemberID())) {
 		err = refuse(ErrRemoved, "member-removed", "this member was removed from the cluster",
 			"another node or person removed it", "to come back, move the directory "+m.cfg.Dir+" aside and join anew")
 	}
