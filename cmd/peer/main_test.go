@@ -20,28 +20,30 @@ func TestMain(m *testing.M) {
 // TestScripts runs the real main, as testdata/*.txtar say. UPDATE=1 rewrites
 // the golden texts in them.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
-		RequireExplicitExec: true,
-		UpdateScripts:       os.Getenv("UPDATE") != "",
-		Setup: func(e *testscript.Env) error {
-			// $Q is a short directory: a socket's path has at most 107 bytes.
-			dir, err := os.MkdirTemp("", "q")
-			if err != nil {
-				return err
-			}
-			e.Defer(func() { os.RemoveAll(dir) })
-			e.Setenv("Q", dir)
-			e.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
-			e.Setenv("PEER_SOCKET", "")
-			return os.Mkdir(filepath.Join(dir, "tmp"), 0o700)
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"waitfor": waitfor,
-			"take":    take,
-		},
-	})
+	testscript.Run(t, params(testscript.Params{Dir: "testdata", UpdateScripts: os.Getenv("UPDATE") != ""}))
+}
+
+// params gives every script a short directory and our commands.
+func params(p testscript.Params) testscript.Params {
+	p.RequireExplicitExec = true
+	p.Setup = func(e *testscript.Env) error {
+		// $Q is a short directory: a socket's path has at most 107 bytes.
+		dir, err := os.MkdirTemp("", "q")
+		if err != nil {
+			return err
+		}
+		e.Defer(func() { os.RemoveAll(dir) })
+		e.Setenv("Q", dir)
+		e.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+		e.Setenv("PEER_SOCKET", "")
+		return os.Mkdir(filepath.Join(dir, "tmp"), 0o700)
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"exits":   exits,
+		"waitfor": waitfor,
+		"take":    take,
+	}
+	return p
 }
 
 const patience = 30 * time.Second
