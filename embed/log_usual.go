@@ -1,6 +1,10 @@
 package embed
 
-import "go.uber.org/zap/zapcore"
+import (
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+)
 
 // usual are warnings and errors of etcd's about what is normal in a member like
 // ours. They are logged as debug: a log that cries at every start and stop is
@@ -18,9 +22,15 @@ var usual = map[string]string{
 	"stopped publish because server is stopping":                                           "it is, and was asked to",
 }
 
+// stillApplying ends a warning of raft's, whose beginning differs: a member that
+// starts has not applied its first entries when its first election is due. If
+// that lasts there is no quorum, which Status says.
+const stillApplying = " since there are still pending configuration changes to apply"
+
 // calm is the level of a message.
 func calm(e zapcore.Entry) zapcore.Level {
-	if _, ok := usual[e.Message]; ok && (e.Level == zapcore.WarnLevel || e.Level == zapcore.ErrorLevel) {
+	_, ok := usual[e.Message]
+	if (ok || strings.HasSuffix(e.Message, stillApplying)) && (e.Level == zapcore.WarnLevel || e.Level == zapcore.ErrorLevel) {
 		return zapcore.DebugLevel
 	}
 	return e.Level

@@ -1,6 +1,8 @@
 package embed
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"go.uber.org/zap/zapcore"
@@ -9,7 +11,8 @@ import (
 // What is usual is quiet; the same words as a last word, and all other words,
 // are not.
 func TestUsualIsQuiet(t *testing.T) {
-	for message := range usual {
+	messages := append(slices.Collect(maps.Keys(usual)), "6f68 cannot campaign at term 1"+stillApplying)
+	for _, message := range messages {
 		for level, want := range map[zapcore.Level]zapcore.Level{
 			zapcore.WarnLevel:  zapcore.DebugLevel,
 			zapcore.ErrorLevel: zapcore.DebugLevel,
