@@ -255,6 +255,7 @@ var rows = map[string]row{
 
 // helpers are other processes that rows need.
 var helpers = map[string]func(dir string){
+	"manners": manners,
 	"hold": func(dir string) {
 		c := config(dir)
 		c.Socket = filepath.Join(dir, "s")
