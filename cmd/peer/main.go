@@ -14,10 +14,10 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 8)
-	wanted := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGTSTP}
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		wanted = append(wanted, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP} {
+		if !signal.Ignored(s) { // by nohup, or by a shell for what runs in its background
+			signal.Notify(signals, s)
+		}
 	}
-	signal.Notify(signals, wanted...)
 	os.Exit(command.Run(command.WithSignals(context.Background(), signals), command.App(), os.Args))
 }

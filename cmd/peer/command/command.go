@@ -72,7 +72,10 @@ func App() *cli.App {
 		Usage: "a coordination service inside the application",
 		Description: "peer dev starts a node here and now. The other commands talk to a running node\n" +
 			"through its socket: --socket, else PEER_SOCKET, else " + DefaultSocket + ".\n\n" +
-			"Flags may stand anywhere before --.",
+			"Flags may stand anywhere before --.\n\n" +
+			"Exit codes: 0; 1 error; 2 usage; 3 condition false or time-out; 4 no quorum;\n" +
+			"5 lock lost; 78 a person must mend something; 128+n ended by signal n; lock ends\n" +
+			"with the code of its command.",
 		Version:              moduleVersion(),
 		Commands:             Commands(),
 		Flags:                []cli.Flag{mark{}},
@@ -93,6 +96,7 @@ type call struct {
 	app     *cli.App
 	line    line
 	signals *relay
+	lost    bool // what was held is lost already
 }
 
 // arg returns the argument of that index, or "".

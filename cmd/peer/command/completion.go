@@ -34,13 +34,12 @@ func completionCommand() *cli.Command {
 	return command(&cli.Command{
 		Name:  "completion",
 		Usage: "print a completion script", ArgsUsage: "SHELL",
-		Description: "SHELL is bash, zsh or fish:\n\n   source <(peer completion bash)",
+		Description: "SHELL is bash, zsh or fish. In bash and zsh, source <(...) takes it at once.",
 	}, func(c *call) error {
 		script, ok := completions[c.arg(0)]
 		if !ok {
 			return c.usage("unknown shell "+quote(c.arg(0)), "the nearest is "+nearest(c.arg(0), []string{"bash", "zsh", "fish"}))
 		}
-		c.printf("%s", strings.ReplaceAll(script, "PROG", c.app.Name))
-		return nil
+		return c.printf("%s", strings.ReplaceAll(script, "PROG", c.app.Name))
 	})
 }

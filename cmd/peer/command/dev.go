@@ -52,7 +52,7 @@ func runDev(c *call) error {
 		case err := <-ready: // one election after Start; a status asked for meanwhile is answered
 			ready = nil
 			if err == nil {
-				c.printf("%s", c.welcome(n, time.Since(begin)))
+				c.printf("%s", c.welcome(n, time.Since(begin))) // the node matters more than these words
 			}
 		case <-c.ctx.Done():
 			if err := n.Close(); err != nil {
@@ -98,13 +98,13 @@ func endError(err error) error {
 // welcome says where the node is and what to do with it. The commands can be
 // pasted as they are.
 func (c *call) welcome(n *node.Node, took time.Duration) string {
-	kept := "Ctrl-C stops it and leaves nothing behind."
+	kept := "Ctrl-C stops it and leaves nothing behind"
 	if c.flags.String("dir") != "" {
-		kept = "Ctrl-C stops it; the data stay in " + n.DataDir() + "."
+		kept = "Ctrl-C stops it; the data stay in " + n.DataDir()
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "ready in %v\nsocket: %s\n\n", took.Round(time.Millisecond), n.Socket())
-	fmt.Fprintf(&b, "Try, in another terminal:\n\n   export PEER_SOCKET=%s\n%s", shellWord(n.Socket()), pathLine(c.app.Name))
+	fmt.Fprintf(&b, "try, in another terminal:\n\n   export PEER_SOCKET=%s\n%s", shellWord(n.Socket()), pathLine(c.app.Name))
 	for _, words := range []string{"lock demo -- sleep 30", "kv put greeting hello", "status"} {
 		fmt.Fprintf(&b, "   %s\n", c.self(words))
 	}

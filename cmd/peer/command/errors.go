@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/quorate/quorate/internal/problem"
+	"github.com/quorate/quorate/node"
 	"github.com/quorate/quorate/recipes"
 )
 
@@ -135,10 +136,7 @@ func report(w io.Writer, program string, err error) {
 	if errors.As(err, &own) && own.err == nil {
 		return
 	}
-	say := func(format string, args ...any) {
-		text := strings.ReplaceAll(strings.TrimRight(fmt.Sprintf(format, args...), "\n"), "\n", "\n"+program+": ")
-		fmt.Fprintf(w, "%s: %s\n", program, text)
-	}
+	say := func(format string, args ...any) { say(w, program, format, args...) }
 	switch {
 	case errors.As(err, &bad):
 		say("%s", bad)
@@ -157,6 +155,21 @@ func report(w io.Writer, program string, err error) {
 	default:
 		say("%v", err)
 	}
+}
+
+// inProduct leaves out of err what only the peer binary has.
+func inProduct(app *cli.App, err error) error {
+	var p *problem.Error
+	if marked(app.Flags) || !errors.Is(err, node.ErrSocket) || !errors.As(err, &p) {
+		return err
+	}
+	return failure(codeOf(err), p.What, p.Why, "see that "+app.Name+" runs, or name its socket with --socket or PEER_SOCKET")
+}
+
+// say writes to stderr, every line with the program's name.
+func say(w io.Writer, program, format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	fmt.Fprintf(w, "%s: %s\n", program, strings.ReplaceAll(text, "\n", "\n"+program+": "))
 }
 
 func quote(s string) string { return strconv.Quote(s) }

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -24,18 +26,25 @@ func eventsCommand(o Options) *cli.Command {
 }
 
 func runEvents(c *call) error {
-	opts := node.EventOptions{After: c.flags.String("after"), Backlog: !c.flags.Bool("follow")}
+	last := c.flags.String("after")
+	opts := node.EventOptions{After: last, Backlog: !c.flags.Bool("follow")}
 	for e, err := range c.remote().Events(c.ctx, opts) {
+		if errors.Is(err, io.EOF) {
+			return failure(codeError, "the node ended the stream", "it stopped, or closes", "when it runs again: "+c.self("events")+" -f --after "+last)
+		}
 		if err != nil {
 			return err
 		}
+		last = e.ID
 		if c.format() == "json" {
 			if err := c.jsonLine(e); err != nil {
 				return err
 			}
 			continue
 		}
-		c.printf("%s\n", eventLine(e))
+		if err := c.printf("%s\n", eventLine(e)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 // ownKeys is the prefix of the keys that the recipes keep.
 const ownKeys = "/quorate/"
 
-// maxValue is etcd's limit for a request; a value must be a little smaller.
-const maxValue = 3 << 19
+// maxValue is etcd's limit for a request, less some room for the key.
+const maxValue = 3<<19 - 4<<10
 
 // pageSize is how many keys ls asks for at once, to stay under the limit of a
 // message.
@@ -80,11 +80,9 @@ func runKVGet(c *call) error {
 		case "json":
 			return c.json(entryOf(resp.Kvs[0]))
 		case "raw":
-			c.printf("%s", resp.Kvs[0].Value)
-		default:
-			c.printf("%s\n", resp.Kvs[0].Value)
+			return c.printf("%s", resp.Kvs[0].Value)
 		}
-		return nil
+		return c.printf("%s\n", resp.Kvs[0].Value)
 	})
 }
 
@@ -105,7 +103,7 @@ func runKVPut(c *call) error {
 		value = string(b)
 	}
 	if len(value) > maxValue {
-		return failure(codeError, "the value is too large", fmt.Sprintf("a request may have %d bytes", maxValue), "keep it in a file, and put its name here")
+		return failure(codeError, "the value is too large", fmt.Sprintf("it may have %d bytes", maxValue), "keep it in a file, and put its name here")
 	}
 	return c.withEtcd("write "+quote(key), func(kv clientv3.KV, ask etcdCall) error {
 		_, err := kv.Put(ask, key, value)
@@ -134,8 +132,7 @@ func runKVDel(c *call) error {
 		if err != nil {
 			return err
 		}
-		c.printf("%d\n", resp.Deleted)
-		return nil
+		return c.printf("%d\n", resp.Deleted)
 	})
 }
 
@@ -149,8 +146,8 @@ func runKVLs(c *call) error {
 			for _, e := range kvs {
 				if c.format() == "json" {
 					entries = append(entries, entryOf(e))
-				} else {
-					c.printf("%s\n", plain(string(e.Key)))
+				} else if err := c.printf("%s\n", plain(string(e.Key))); err != nil {
+					return err
 				}
 			}
 		}
@@ -188,7 +185,7 @@ func (c *call) refuseOwn(key string, prefix bool) error {
 type entry struct {
 	Key         string `json:"key,omitempty"`
 	KeyBase64   string `json:"key_base64,omitempty"`
-	Value       any    `json:"value,omitempty"`
+	Value       any    `json:"value,omitempty"` // a string; an empty one is there, a deleted one is not
 	ValueBase64 string `json:"value_base64,omitempty"`
 	Created     int64  `json:"create_revision"`
 	Modified    int64  `json:"mod_revision"`

@@ -70,6 +70,5 @@ func (c *call) printChange(ev *clientv3.Event) error {
 	if ch.Type == "put" {
 		line += " " + plain(string(ev.Kv.Value))
 	}
-	c.printf("%s\n", line)
-	return nil
+	return c.printf("%s\n", line)
 }

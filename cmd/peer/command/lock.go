@@ -30,9 +30,8 @@ func lockCommand(o Options) *cli.Command {
 			"When the lock is in doubt, CMD's process group gets TERM and then KILL, before\n" +
 			"another can hold the lock, and the code is 5. The code is 3 if the lock was not\n" +
 			"free in time, 127 if there is no CMD, 126 if it cannot be run, 128+n if signal n\n" +
-			"ended it. Signals sent to peer lock are passed on to CMD.\n\n" +
-			"A name that begins with - is written after a -- of its own:\n\n" +
-			"   peer lock -- --odd -- CMD",
+			"ended it. Signals sent to this process are passed on to CMD.\n\n" +
+			"A name that begins with - is written after a -- of its own: -- --odd -- CMD",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "try", Usage: "do not wait: end with 3 if the lock is held", DisableDefaultText: true},
 			timeoutFlag("give up waiting after `D`, with 3; 0 waits for ever", 0),

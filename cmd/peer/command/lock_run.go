@@ -31,6 +31,7 @@ func (c *call) runHolding(held *recipes.Held, cmd *exec.Cmd) error {
 	takeBack()
 	switch {
 	case errors.Is(err, recipes.ErrLost), errors.Is(err, recipes.ErrClosed):
+		c.lost = true
 		return failure(codeLost, "the lock was lost, and CMD was ended", err.Error(), "see "+c.self("status")+" and "+c.self("events")+"; a longer --ttl bears longer pauses")
 	case code < 0 && c.ctx.Err() != nil:
 		return err

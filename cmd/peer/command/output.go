@@ -31,13 +31,18 @@ func outputFlag(formats ...string) cli.Flag {
 
 func (c *call) format() string { return c.flags.String("output") }
 
-// printf writes to stdout.
-func (c *call) printf(format string, args ...any) { fmt.Fprintf(c.app.Writer, format, args...) }
+// printf writes to stdout. What could not be written, to a full disk say, is an
+// error of the command: half an answer with the code 0 would be taken for a
+// whole one.
+func (c *call) printf(format string, args ...any) error {
+	if _, err := fmt.Fprintf(c.app.Writer, format, args...); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
 
 // note tells a person what is going on, on stderr.
-func (c *call) note(format string, args ...any) {
-	fmt.Fprintf(c.app.ErrWriter, c.app.Name+": "+format+"\n", args...)
-}
+func (c *call) note(format string, args ...any) { say(c.app.ErrWriter, c.app.Name, format, args...) }
 
 // json prints v, indented.
 func (c *call) json(v any) error { return writeJSON(c.app.Writer, v, "  ") }
@@ -65,8 +70,7 @@ func (c *call) yaml(v any) error {
 	if err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	c.printf("%s", y)
-	return nil
+	return c.printf("%s", y)
 }
 
 // plain is s for a line of text: as it is if it can be read, else quoted.

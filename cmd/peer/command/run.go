@@ -40,7 +40,7 @@ func Run(ctx context.Context, app *cli.App, args []string) int {
 	go func() {
 		err := run(ctx, app, args, r)
 		if err != nil {
-			report(app.ErrWriter, app.Name, err)
+			report(app.ErrWriter, app.Name, inProduct(app, err))
 		}
 		done <- codeOf(err)
 	}()

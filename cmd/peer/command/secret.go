@@ -14,10 +14,9 @@ func secretCommand() *cli.Command {
 		Name:  "new",
 		Usage: "print a new secret",
 		Description: "It has 256 bits from the system's random source, a prefix and a checksum.\n" +
-			"Who has it can join the cluster, so keep it in a file of mode 0600:\n\n" +
-			"   (umask 077; peer secret new > cluster.secret)",
+			"Who has it can join the cluster, so keep it in a file of mode 0600: run umask 077\n" +
+			"before you redirect it into one.",
 	}, func(c *call) error {
-		c.printf("%s\n", pki.NewSecret().Text())
-		return nil
+		return c.printf("%s\n", pki.NewSecret().Text())
 	}))
 }

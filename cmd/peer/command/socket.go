@@ -12,8 +12,13 @@ import (
 	"github.com/quorate/quorate/recipes"
 )
 
-// closeTimeout bounds giving back what a command holds when it ends.
-const closeTimeout = 5 * time.Second
+// Giving back what a command holds when it ends is bounded: by closeTimeout, and
+// by lostTimeout where the cluster is known to be silent. What is not given back
+// ends with its lease.
+const (
+	closeTimeout = 5 * time.Second
+	lostTimeout  = 250 * time.Millisecond
+)
 
 func socketFlag(o Options) cli.Flag {
 	return &cli.StringFlag{
@@ -62,7 +67,11 @@ func (c *call) dial(ctx context.Context, opts ...recipes.Options) (*recipes.Clie
 		return nil, nil, err
 	}
 	return client, func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), closeTimeout)
+		limit := closeTimeout
+		if c.lost {
+			limit = lostTimeout
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), limit)
 		defer cancel()
 		client.Close(ctx)
 	}, nil
@@ -71,8 +80,12 @@ func (c *call) dial(ctx context.Context, opts ...recipes.Options) (*recipes.Clie
 // explain says why a call that ran into ctx's end got no answer: without
 // quorum nothing is answered, and that is an exit code of its own.
 func (c *call) explain(ctx context.Context, what string, err error) error {
-	if ctx.Err() == nil || c.ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	do := c.self("status") + " --socket " + c.socket()
+	switch {
+	case c.ctx.Err() != nil:
+		return err
+	case ctx.Err() == nil:
+		return failure(codeError, what, err.Error(), "see "+do)
 	}
 	ask, cancel := context.WithTimeout(c.ctx, time.Second)
 	defer cancel()
@@ -80,7 +93,6 @@ func (c *call) explain(ctx context.Context, what string, err error) error {
 	if serr != nil {
 		return serr
 	}
-	do := c.self("status") + " --socket " + c.socket()
 	if s.Quorum {
 		return failure(codeFalse, what+": no answer within "+c.flags.Duration("timeout").String(),
 			"the node has quorum, so it may be slow or busy", "try a longer --timeout, or see "+do)

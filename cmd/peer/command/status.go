@@ -29,7 +29,7 @@ func runStatus(c *call) error {
 	defer cancel()
 	s, err := c.remote().Status(ctx)
 	if err != nil {
-		return err
+		return c.reach(ctx, "ask for the status", err)
 	}
 	switch c.format() {
 	case "json":
@@ -37,8 +37,7 @@ func runStatus(c *call) error {
 	case "yaml":
 		return c.yaml(s)
 	}
-	c.printf("%s", statusTable(s))
-	return nil
+	return c.printf("%s", statusTable(s))
 }
 
 // statusTable is the status for people.

@@ -33,8 +33,7 @@ func versionCommand() *cli.Command {
 		if c.format() == "json" {
 			return c.json(b)
 		}
-		c.printf("%s %s\n", c.app.Name, b)
-		return nil
+		return c.printf("%s %s\n", c.app.Name, b)
 	})
 }
 
