@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -107,3 +109,29 @@ type wrapped struct{ error }
 
 func (w *wrapped) Error() string { return fmt.Sprintf("write: %v", w.error) }
 func (w *wrapped) Unwrap() error { return w.error }
+
+func TestClassifyStart(t *testing.T) {
+	listen := func(errno syscall.Errno) error {
+		return fmt.Errorf("start: %w", &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", errno)})
+	}
+	for _, tt := range []struct {
+		err  error
+		want error
+		do   string
+	}{
+		{listen(syscall.EADDRINUSE), ErrPortInUse, "ss -lptn"},
+		{listen(syscall.EADDRNOTAVAIL), ErrConfig, "ip addr"},
+		{listen(syscall.EACCES), ErrConfig, "1023"},
+		{&wrapped{syscall.EACCES}, ErrDir, "chown"},
+		{&wrapped{syscall.ENOSPC}, ErrNoSpace, "free space"},
+		{errors.New(`version "3.8.0" is not supported`), ErrVersion, "install"},
+		{errors.New("database file (/x) of the backend is missing"), ErrDamaged, "snapshot"},
+		{errors.New("something else"), ErrConfig, "correct the configuration"},
+	} {
+		err := classifyStart(tt.err, Config{Dir: "/d", PeerURL: "http://h:1"})
+		var p *problem.Error
+		if !errors.Is(err, tt.want) || !errors.Is(err, tt.err) || !errors.As(err, &p) || !strings.Contains(p.Do, tt.do) {
+			t.Errorf("%v: %v; %#v", tt.err, err, p)
+		}
+	}
+}

@@ -255,7 +255,8 @@ var rows = map[string]row{
 
 // helpers are other processes that rows need.
 var helpers = map[string]func(dir string){
-	"manners": manners,
+	"manners":  manners,
+	"families": families,
 	"hold": func(dir string) {
 		c := config(dir)
 		c.Socket = filepath.Join(dir, "s")
