@@ -40,7 +40,8 @@ type runner struct {
 
 // build compiles the tests of pkg with the overlay ("" = the source as it is).
 func (r runner) build(ctx context.Context, pkg, overlay, bin string) error {
-	args := []string{"test", "-c", "-vet=off", "-o", bin}
+	// Without debug information, since linking is most of the time.
+	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", bin}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

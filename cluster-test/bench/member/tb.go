@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -57,6 +58,7 @@ func (t *tb) Context() context.Context { return t.ctx }
 func (t *tb) Log(...any)               {}
 func (t *tb) Logf(string, ...any)      {}
 func (t *tb) Skipped() bool            { return false }
+func (t *tb) Output() io.Writer        { return io.Discard }
 
 func (t *tb) Cleanup(f func()) {
 	t.mu.Lock()
