@@ -76,7 +76,7 @@ type Faults struct {
 
 // DefaultFaults are what Faults means without an argument: a bad day, on which
 // a sixth of all calls meets a fault.
-var DefaultFaults = Faults{Delay: 0.08, Error: 0.03, Unknown: 0.04, LostWatch: 0.04, Compaction: 0.03, NoLeader: 0.005}
+var DefaultFaults = Faults{Delay: 0.08, Error: 0.03, Unknown: 0.04, LostWatch: 0.04, Compaction: 0.03, NoLeader: 0.002}
 
 func (f Faults) withDefaults() Faults {
 	if f.MaxDelay <= 0 {

@@ -54,8 +54,9 @@ func (l *link) currentFaults() *Faults {
 
 func (l *link) setLeaderless(until time.Time) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.leaderless = until
+	l.mu.Unlock()
+	l.v.leaderMoved()
 }
 
 // leaderlessUntil is in the past if there is a leader.

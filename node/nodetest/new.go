@@ -52,7 +52,7 @@ func New(t testing.TB, cfg ...node.Config) *node.Node {
 		c.Timing = node.Timing{Tick: 10 * time.Millisecond, Election: 100 * time.Millisecond}
 	}
 	if c.Logger == nil {
-		log, stop := testLog(t)
+		log, stop := testLog(t, slog.LevelWarn)
 		t.Cleanup(stop)
 		c.Logger = log
 	}
@@ -84,12 +84,11 @@ func New(t testing.TB, cfg ...node.Config) *node.Node {
 	return n
 }
 
-// testLog is a logger into the test's log, from warnings on. After stop, which
-// runs when the node is closed, nothing is written: a test that has ended takes
-// no more lines.
-func testLog(t testing.TB) (_ *slog.Logger, stop func()) {
+// testLog is a logger into the test's log. After stop, which runs when the node
+// is closed, nothing is written: a test that has ended takes no more lines.
+func testLog(t testing.TB, from slog.Level) (_ *slog.Logger, stop func()) {
 	w := &testWriter{to: t.Output()}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn})), w.stop
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: from})), w.stop
 }
 
 type testWriter struct {

@@ -117,11 +117,19 @@ func (f *faultyWatch) run() {
 		doomed = t.C
 	}
 	for {
+		var moves <-chan struct{}
+		if f.requires {
+			moves = f.l.v.leaderMoves() // before looking, so that none is missed
+			if !f.leaderIsThere() {
+				return
+			}
+		}
 		select {
 		case r, ok := <-f.in:
 			if !ok || !f.carry(r) {
 				return
 			}
+		case <-moves:
 		case <-doomed:
 			f.lost(*f.doom)
 			return

@@ -70,6 +70,7 @@ func runSeed(t *testing.T, seed int64, fn func(t *testing.T, v *VirtualNode)) {
 		t.Fatalf("make a data directory: %v", err)
 	}
 	defer os.RemoveAll(dir)
+	replay := fmt.Sprintf("seed %d failed; repeat it with: %s", seed, replayLine(t.Name(), seed))
 	var v *VirtualNode
 	ended := false
 	defer func() {
@@ -79,9 +80,15 @@ func runSeed(t *testing.T, seed int64, fn func(t *testing.T, v *VirtualNode)) {
 		if v != nil {
 			t.Log(v.story())
 		}
-		t.Logf("seed %d failed; repeat it with: %s", seed, replayLine(t.Name(), seed))
+		t.Log(replay)
 	}()
 	synctest.Test(t, func(t *testing.T) {
+		defer func() {
+			if p := recover(); p != nil {
+				fmt.Fprintln(os.Stderr, replay) // the process ends before the test's log is written
+				panic(p)
+			}
+		}()
 		v = startVirtual(t, seed, dir)
 		fn(t, v)
 	})

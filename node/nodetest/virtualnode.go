@@ -3,10 +3,8 @@ package nodetest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
+	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,6 +36,7 @@ type VirtualNode struct {
 	ended      bool
 	faults     *Faults
 	leaderless time.Time
+	moved      chan struct{} // closed and replaced when a leader may have gone
 	processes  map[string]*Process
 	started    map[string]int
 	injected   map[Fault]int
@@ -48,10 +47,10 @@ type VirtualNode struct {
 
 // startVirtual starts what ends with t, which is a bubble's.
 func startVirtual(t *testing.T, seed int64, dir string) *VirtualNode {
-	log, stop := testLog(t)
+	log, stop := testLog(t, slog.LevelError) // etcd warns of every request that is refused
 	v := &VirtualNode{
 		t: t, seed: seed, rand: rand.New(rand.NewPCG(uint64(seed), 0)), began: time.Now(),
-		settling: make(chan struct{}, 1), ending: make(chan struct{}),
+		settling: make(chan struct{}, 1), ending: make(chan struct{}), moved: make(chan struct{}),
 		processes: map[string]*Process{}, started: map[string]int{},
 		injected: map[Fault]int{}, bitten: map[Fault]int{},
 	}
@@ -171,8 +170,23 @@ func (v *VirtualNode) LoseLeader(d time.Duration) {
 	v.note("no leader for %v", d)
 	v.count(NoLeader)
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.leaderless = time.Now().Add(d)
+	v.mu.Unlock()
+	v.leaderMoved()
+}
+
+// leaderMoved wakes the watches that require a leader.
+func (v *VirtualNode) leaderMoved() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	close(v.moved)
+	v.moved = make(chan struct{})
+}
+
+func (v *VirtualNode) leaderMoves() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.moved
 }
 
 // LeaseOf returns the lease that the server has the key on, such as the Key of
@@ -238,35 +252,6 @@ func (v *VirtualNode) settle() {
 	<-v.settling
 }
 
-// Injected counts what was done to the processes so far, by Faults, LoseLeader
-// and Compact.
-func (v *VirtualNode) Injected() map[Fault]int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return maps.Clone(v.injected)
-}
-
-// Bitten counts the faults that reached a caller of an etcd client: an error it
-// got, an answer it had to wait for, a watch that ended in its hands. It is
-// smaller than Injected, since clients repeat reads and renewals by themselves.
-func (v *VirtualNode) Bitten() map[Fault]int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return maps.Clone(v.bitten)
-}
-
-func (v *VirtualNode) count(f Fault) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.injected[f]++
-}
-
-func (v *VirtualNode) bite(f Fault) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.bitten[f]++
-}
-
 func (v *VirtualNode) currentFaults() *Faults {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -295,37 +280,4 @@ func (v *VirtualNode) later(d time.Duration, f func(context.Context)) {
 		case <-v.ending:
 		}
 	})
-}
-
-// keptNotes is how much of its story a failed seed tells.
-const keptNotes = 60
-
-// note remembers what was done to the processes, for the story.
-func (v *VirtualNode) note(format string, args ...any) {
-	line := fmt.Sprintf("%12v  ", time.Since(v.began)) + fmt.Sprintf(format, args...)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.ended {
-		return
-	}
-	if len(v.notes) == keptNotes {
-		v.notes = append(v.notes[:0], v.notes[1:]...)
-		v.dropped++
-	}
-	v.notes = append(v.notes, line)
-}
-
-// story is what was done to the processes, and when.
-func (v *VirtualNode) story() string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var b strings.Builder
-	fmt.Fprintf(&b, "injected %v, of which callers saw %v", v.injected, v.bitten)
-	if v.dropped > 0 {
-		fmt.Fprintf(&b, "\n%d earlier ones, then", v.dropped)
-	}
-	for _, n := range v.notes {
-		b.WriteString("\n" + n)
-	}
-	return b.String()
 }
