@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&o.match, "run", "", "only mutants whose name matches this `regexp`")
 	flag.IntVar(&o.parallel, "j", 2, "mutants at once")
 	flag.BoolVar(&o.list, "list", false, "list the promises and change nothing")
-	flag.DurationVar(&o.limit, "limit", time.Minute, "time for one test; one that hangs counts as red")
+	flag.DurationVar(&o.limit, "limit", time.Minute, "longest time for one test; one that hangs counts as red")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -126,14 +126,15 @@ func all(ctx context.Context, r runner, ms []mutant, n int) []outcome {
 			b := bins[m.Package]
 			b.once.Do(func() { b.err = r.build(ctx, m.Package, "", b.bin) })
 			err := b.err
+			var usual time.Duration
 			if err == nil {
-				err = r.sound(ctx, m, b.bin)
+				usual, err = r.sound(ctx, m, b.bin)
 			}
 			if err != nil {
 				out[i] = outcome{mutant: m, verdict: broken, why: err.Error()}
 				return
 			}
-			out[i] = r.try(ctx, m)
+			out[i] = r.try(ctx, m, usual)
 		})
 	}
 	wg.Wait()

@@ -35,7 +35,7 @@ type outcome struct {
 type runner struct {
 	root  string        // the module's root
 	tmp   string        // for overlays and test binaries
-	limit time.Duration // of one test run; a mutant that hangs its test is red
+	limit time.Duration // of one test run
 }
 
 // build compiles the tests of pkg with the overlay ("" = the source as it is).
@@ -57,13 +57,14 @@ func (r runner) build(ctx context.Context, pkg, overlay, bin string) error {
 	return nil
 }
 
-// run runs one test of a built binary. passed is the binary's verdict; an error
+// run runs one test of a built binary, for limit at most: a test that takes
+// longer is red. passed is the binary's verdict; an error
 // says that the test never started, so that there is no verdict.
-func (r runner) run(ctx context.Context, m mutant, bin string) (passed bool, output string, err error) {
+func (r runner) run(ctx context.Context, m mutant, bin string, limit time.Duration) (passed bool, output string, err error) {
 	pattern := "^" + strings.ReplaceAll(m.Test, "/", "$/^") + "$"
-	ctx, cancel := context.WithTimeout(ctx, r.limit+10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, limit+10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin, "-test.v", "-test.count=1", "-test.run", pattern, "-test.timeout", r.limit.String())
+	cmd := exec.CommandContext(ctx, bin, "-test.v", "-test.count=1", "-test.run", pattern, "-test.timeout", limit.String())
 	// The go command runs a package's tests in its directory; they read testdata.
 	cmd.Dir = filepath.Join(r.root, filepath.FromSlash(m.Package))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -91,21 +92,24 @@ func killGroup(cmd *exec.Cmd) error {
 	return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 }
 
-// sound tells whether the mutant's test passes on the source as it is. bin is
-// built once a package.
-func (r runner) sound(ctx context.Context, m mutant, bin string) error {
-	passed, out, err := r.run(ctx, m, bin)
+// sound tells whether the mutant's test passes on the source as it is, and how
+// long it takes. bin is built once a package.
+func (r runner) sound(ctx context.Context, m mutant, bin string) (time.Duration, error) {
+	start := time.Now()
+	passed, out, err := r.run(ctx, m, bin, r.limit)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !passed {
-		return fmt.Errorf("%s fails without the mutant too:\n%s", m.Test, tail(out))
+		return 0, fmt.Errorf("%s fails without the mutant too:\n%s", m.Test, tail(out))
 	}
-	return nil
+	return time.Since(start), nil
 }
 
-// try applies the mutant and runs its test.
-func (r runner) try(ctx context.Context, m mutant) outcome {
+// try applies the mutant and runs its test. usual is how long that takes without
+// the mutant: a change that makes its test hang need not be waited for longer
+// than several times that.
+func (r runner) try(ctx context.Context, m mutant, usual time.Duration) outcome {
 	start := time.Now()
 	o := outcome{mutant: m, verdict: broken}
 	overlay, err := r.overlay(m)
@@ -119,7 +123,7 @@ func (r runner) try(ctx context.Context, m mutant) outcome {
 		o.why = err.Error()
 		return o
 	}
-	passed, _, err := r.run(ctx, m, bin)
+	passed, _, err := r.run(ctx, m, bin, min(r.limit, 5*time.Second+5*usual))
 	switch {
 	case err != nil:
 		o.why = err.Error()
