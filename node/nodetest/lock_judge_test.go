@@ -49,7 +49,7 @@ func (j *judge) acquired(name string, h *recipes.Held) {
 		j.ended[h.Key()] = time.Now()
 	})
 	j.order = append(j.order, h)
-	if !h.Valid() {
+	if !h.Valid() || j.force[lease(h.Key())] {
 		return // lost at the instant it was granted
 	}
 	if h.Fence() <= j.fence[name] {
