@@ -55,6 +55,7 @@ func TestWatchCompactedWhileSlow(t *testing.T) {
 	m := startWatchMember(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	watchers := gauge(t, watchersGauge)
 	slow, never := m.w.Watch(ctx, "k"), m.w.Watch(ctx, "k")
 	first := m.put(t, "k", "v")
 	rev := first
@@ -83,5 +84,8 @@ func TestWatchCompactedWhileSlow(t *testing.T) {
 	if len(r.Events) != 1 || r.Events[0].Kv.ModRevision != rev {
 		t.Errorf("resumed with %v", r.Events)
 	}
-	_ = never // its consumer is gone: the end of its context must be enough
+	// A consumer that is gone needs no more than the end of its context.
+	cancel()
+	m.noWatches(t, watchers)
+	_ = never
 }

@@ -11,7 +11,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 )
 
-// heldStream is a stream of a store whose lock a dead goroutine holds.
+// heldStream is a stream of a store that is busy, or whose lock a dead goroutine
+// holds, until it is released.
 type heldStream struct {
 	mvcc.WatchStream
 	release chan struct{}
@@ -20,6 +21,27 @@ type heldStream struct {
 func (s *heldStream) Cancel(id mvcc.WatchID) error {
 	<-s.release
 	return s.WatchStream.Cancel(id)
+}
+
+// The server does not close its store while a watch is in it.
+func TestWatchHoldsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := startWatchMember(t)
+		release := make(chan struct{})
+		m.w.idle <- &heldStream{m.Watchable().NewWatchStream(), release}
+		ch := m.w.Watch(context.Background(), "k")
+		stopped := make(chan struct{})
+		go func() { m.stop(); close(stopped) }()
+		wantEnd(t, ch, rpctypes.ErrStopped)
+		time.Sleep(time.Minute)
+		select {
+		case <-stopped:
+			t.Error("the server stopped under a watch")
+		default:
+		}
+		close(release)
+		<-stopped
+	})
 }
 
 // The consumers of a member that died are told so even if its store is stuck,

@@ -174,6 +174,19 @@ func wantEnd(t testing.TB, ch clientv3.WatchChan, want error) {
 	}
 }
 
+// noWatches waits until m's watcher and store have none.
+func (m *watchMember) noWatches(t testing.TB, watchers float64) {
+	t.Helper()
+	until(t, "end of all watches", func() bool {
+		m.w.mu.Lock()
+		defer m.w.mu.Unlock()
+		return len(m.w.watches) == 0
+	})
+	if n := gauge(t, watchersGauge); n != watchers {
+		t.Errorf("the store has %v watchers, had %v before", n, watchers)
+	}
+}
+
 func (m *watchMember) put(t testing.TB, key, val string) int64 {
 	t.Helper()
 	r, err := m.kv.Put(context.Background(), key, val)

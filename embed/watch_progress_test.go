@@ -2,11 +2,13 @@ package embed
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -14,8 +16,13 @@ import (
 // events before it must be below it.
 func wantProgress(t testing.TB, ch clientv3.WatchChan) (rev int64, events int) {
 	t.Helper()
+	return wantProgressWithin(t, ch, watchPatience)
+}
+
+func wantProgressWithin(t testing.TB, ch clientv3.WatchChan, d time.Duration) (rev int64, events int) {
+	t.Helper()
 	for {
-		r, ok := nextWithin(t, ch, time.Hour) // of virtual time, in some tests
+		r, ok := nextWithin(t, ch, d)
 		if !ok || r.Err() != nil {
 			t.Fatalf("the watch ended (%v) where progress was due", r.Err())
 		}
@@ -98,7 +105,7 @@ func TestWatchProgressNotify(t *testing.T) {
 		ch := m.w.Watch(ctx, "k", clientv3.WithProgressNotify())
 		mute := m.w.Watch(ctx, "k")
 		m.put(t, "other", "v")
-		if rev, _ := wantProgress(t, ch); rev != m.KV().Rev() {
+		if rev, _ := wantProgressWithin(t, ch, time.Hour); rev != m.KV().Rev() {
 			t.Errorf("progress at %d, the store is at %d", rev, m.KV().Rev())
 		}
 		interval := time.Since(began)
@@ -107,7 +114,7 @@ func TestWatchProgressNotify(t *testing.T) {
 		}
 		time.Sleep(interval / 2)
 		m.put(t, "k", "v")
-		if rev, _ := wantProgress(t, ch); rev != m.KV().Rev() || time.Since(began) != 3*interval {
+		if rev, _ := wantProgressWithin(t, ch, time.Hour); rev != m.KV().Rev() || time.Since(began) != 3*interval {
 			t.Errorf("after an event, progress at %d after %v, want %d after %v: the next is left out", rev, time.Since(began), m.KV().Rev(), 3*interval)
 		}
 		if r, _ := next(t, mute); len(r.Events) != 1 {
@@ -132,6 +139,48 @@ func TestWatchProgressIntervalOfConfig(t *testing.T) {
 		for i := range 3 {
 			if wantProgress(t, ch); time.Since(began) != time.Duration(i+1)*3*time.Second {
 				t.Errorf("progress %d after %v", i, time.Since(began))
+			}
+		}
+	})
+}
+
+// staleStream is at revision 10 but answers requests for progress, if at all,
+// with what it is told to.
+type staleStream struct {
+	mvcc.WatchStream
+	answers chan mvcc.WatchResponse
+	asked   atomic.Int64
+}
+
+func (s *staleStream) Chan() <-chan mvcc.WatchResponse { return s.answers }
+func (s *staleStream) RequestProgress(mvcc.WatchID)    { s.asked.Add(1) }
+func (s *staleStream) Rev() int64                      { return 10 }
+
+// A progress response from before the request is no answer to it.
+func TestWatchRequestProgressStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := startWatchMember(t)
+		s := &staleStream{WatchStream: m.Watchable().NewWatchStream(), answers: make(chan mvcc.WatchResponse, 1)}
+		m.w.idle <- s
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		ch := m.w.Watch(ctx, "k")
+		if err := m.w.RequestProgress(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			rev    int64
+			repeat bool
+		}{{9, true}, {10, false}} {
+			s.answers <- mvcc.WatchResponse{Revision: c.rev}
+			if rev, _ := wantProgress(t, ch); rev != c.rev {
+				t.Errorf("progress at %d, want %d", rev, c.rev)
+			}
+			synctest.Wait()
+			asked := s.asked.Load()
+			time.Sleep(time.Minute)
+			if again := s.asked.Load() > asked; again != c.repeat {
+				t.Errorf("after progress at %d of 10 it is asked for again: %v", c.rev, again)
 			}
 		}
 	})

@@ -17,7 +17,7 @@ import (
 func TestWatchStorm(t *testing.T) {
 	leavesNothing(t)
 	m := startWatchMember(t)
-	streams := gauge(t, streamsGauge)
+	streams, watchers := gauge(t, streamsGauge), gauge(t, watchersGauge)
 	stop := make(chan struct{})
 	var puts sync.WaitGroup
 	for g := range 2 {
@@ -83,11 +83,7 @@ func TestWatchStorm(t *testing.T) {
 	if events.Load() == 0 {
 		t.Error("no watch saw an event")
 	}
-	until(t, "end of the last watches", func() bool {
-		m.w.mu.Lock()
-		defer m.w.mu.Unlock()
-		return len(m.w.watches) == 0
-	})
+	m.noWatches(t, watchers)
 	if n := gauge(t, streamsGauge) - streams; n > idleStreams {
 		t.Errorf("%v streams are left in the store, %d may be", n, idleStreams)
 	}

@@ -180,9 +180,6 @@ func (h *watch) pump() *clientv3.WatchResponse {
 			if !h.send(h.response(r)) {
 				return h.final()
 			}
-			if h.asked != 0 && len(h.stream.Chan()) == 0 {
-				h.askStore() // it may have been dropped for want of a slot
-			}
 		case <-h.ctx.Done():
 			return nil
 		case <-h.poke:
