@@ -2,14 +2,16 @@ package bootstrap
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/problem"
@@ -17,7 +19,7 @@ import (
 
 // StateFormat is the version of the state file that this build writes. It
 // reads every version from 1 to this one.
-const StateFormat = 1
+const StateFormat = 2
 
 // stateName is the state file's name in the data directory.
 const stateName = "state.json"
@@ -31,8 +33,28 @@ var (
 	ErrStateNewer = errors.New("bootstrap: state file written by a newer version")
 )
 
+// Ports are the ports of a node. In [State] they are those that were chosen for
+// it, 0 where none was chosen yet.
+type Ports struct {
+	Gossip int `json:"gossip,omitempty"` // TCP and UDP
+	RPC    int `json:"rpc,omitempty"`    // cluster RPC
+	Raft   int `json:"raft,omitempty"`   // etcd's peer port
+	Client int `json:"client,omitempty"` // etcd over TLS for clients, only if enabled
+}
+
+// A KnownNode is another node as this one remembers it: where it was reached
+// last, and its start counter (see [Counter]).
+type KnownNode struct {
+	ID     string         `json:"id"`
+	Gossip netip.AddrPort `json:"gossip"`
+	RPC    netip.AddrPort `json:"rpc"`
+	Starts uint64         `json:"starts,omitempty"`
+	Boots  []string       `json:"boots,omitempty"`
+}
+
 // State is what a node must remember across restarts, kept in one small file
-// in its data directory.
+// in its data directory. [Decide] reads it, [Apply] and [Begin] change it, and
+// [SaveState] makes a change last before anything is done or said because of it.
 //
 // The file is a promise: JSON with a format number; a build reads its
 // predecessors' files and writes back fields that it does not know.
@@ -42,21 +64,84 @@ type State struct {
 	// so a re-addressed machine is the same node and a wiped one is another.
 	ID string
 
-	// RaftPort is the TCP port that was chosen for raft, 1-65535; 0 if none was
-	// chosen yet.
-	RaftPort int
+	Starts uint64 // start counter: how often a process began on this directory
+	Boot   string // boot ID of the last of them
 
+	// Ports are the ports that were chosen for this node where it was left to it.
+	Ports Ports
+
+	Attempt  int       // the highest attempt of any roster seen; 0 before the first
+	Pledge   *Roster   // the one roster to which this node has pledged itself
+	Started  bool      // it was allowed to start a member on Pledge, and perhaps has
+	Member   bool      // its member has taken part in a quorum: the cluster exists
+	Aborted  []Hash    // rosters that it never starts by itself; never undone
+	Floor    int       // likewise all rosters up to this attempt, but Pledge: Aborted keeps the last 128
+	Evidence *Evidence // of a cluster other than that of Pledge; never undone
+	Discard  bool      // the member directory is of a roster that was released
+
+	EtcdCluster uint64 // etcd's cluster ID once it is a member, else 0
+	EtcdMember  uint64 // etcd's member ID, likewise
+
+	Peers []KnownNode // other nodes by ID, at most 64
+
+	format  int // of the file it was read from; 0 for a new one
 	unknown map[string]json.RawMessage
 }
 
 // NewState returns the state of a node that has never run, with a fresh ID.
-func NewState() State {
+func NewState() State { return State{ID: randomID()} }
+
+// NewBoot returns a boot ID for a process that begins.
+func NewBoot() string { return randomID() }
+
+func randomID() string {
 	var b [8]byte
 	rand.Read(b[:]) // never fails since Go 1.24
-	return State{ID: hex.EncodeToString(b[:])}
+	return hex.EncodeToString(b[:])
 }
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// Begin is the change of state with which a process begins: the start counter
+// grows and the boot ID is its own. The result must be saved before anything is
+// started or told. d is what the member directory holds.
+//
+// Nodes of format 1 kept no notes: all of them were single voters, and one that
+// has data is a member.
+func Begin(s State, boot string, d Data) State {
+	s.Starts++
+	s.Boot = boot
+	if s.format == 1 && d == DataWhole {
+		s.Started, s.Member = true, true
+	}
+	s.format = StateFormat
+	return s
+}
+
+// MemberOf is the roster with which the cluster began of which the node is a
+// member, or the zero hash. A single voter of format 1 had no roster; it gets a
+// name nobody else has.
+func (s State) MemberOf() Hash {
+	switch {
+	case !s.Member:
+		return Hash{}
+	case s.Pledge != nil:
+		return s.Pledge.Hash()
+	default:
+		return sha256.Sum256([]byte("quorate single v1\n" + s.ID))
+	}
+}
+
+// Pledged is the hash of the roster to which the node is pledged, or zero.
+func (s State) Pledged() Hash {
+	if s.Pledge == nil {
+		return Hash{}
+	}
+	return s.Pledge.Hash()
+}
+
+// HasAborted tells whether the node has aborted that roster.
+func (s State) HasAborted(h Hash) bool { return slices.Contains(s.Aborted, h) }
 
 // LoadState reads the state file of the data directory dir. It returns an error
 // that wraps fs.ErrNotExist where there is none, [ErrStateDamaged] or
@@ -87,56 +172,6 @@ func SaveState(dir string, s State) error {
 		return fmt.Errorf("write state file: %w", err)
 	}
 	return nil
-}
-
-func (s State) encode() ([]byte, error) {
-	if !idPattern.MatchString(s.ID) {
-		return nil, fmt.Errorf("encode state: node ID %q is not 16 hexadecimal digits", s.ID)
-	}
-	fields := maps.Clone(s.unknown)
-	if fields == nil {
-		fields = map[string]json.RawMessage{}
-	}
-	fields["format"] = json.RawMessage(fmt.Sprint(StateFormat))
-	fields["id"] = json.RawMessage(`"` + s.ID + `"`)
-	delete(fields, "raft_port")
-	if s.RaftPort != 0 {
-		fields["raft_port"] = json.RawMessage(fmt.Sprint(s.RaftPort))
-	}
-	b, err := json.MarshalIndent(fields, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encode state: %w", err)
-	}
-	return append(b, '\n'), nil
-}
-
-func parseState(b []byte) (State, error) {
-	var known struct {
-		Format   int    `json:"format"`
-		ID       string `json:"id"`
-		RaftPort int    `json:"raft_port"`
-	}
-	if err := json.Unmarshal(b, &known); err != nil {
-		return State{}, fmt.Errorf("%w: %w", ErrStateDamaged, err)
-	}
-	switch {
-	case known.Format > StateFormat:
-		return State{}, fmt.Errorf("%w: its format is %d, this build knows up to %d", ErrStateNewer, known.Format, StateFormat)
-	case known.Format < 1:
-		return State{}, fmt.Errorf("%w: it has no format number", ErrStateDamaged)
-	case !idPattern.MatchString(known.ID):
-		return State{}, fmt.Errorf("%w: its node ID %q is not 16 hexadecimal digits", ErrStateDamaged, known.ID)
-	case known.RaftPort < 0 || known.RaftPort > 65535:
-		return State{}, fmt.Errorf("%w: its raft port is %d", ErrStateDamaged, known.RaftPort)
-	}
-	s := State{ID: known.ID, RaftPort: known.RaftPort}
-	if err := json.Unmarshal(b, &s.unknown); err != nil {
-		return State{}, fmt.Errorf("%w: %w", ErrStateDamaged, err)
-	}
-	for _, k := range []string{"format", "id", "raft_port"} {
-		delete(s.unknown, k)
-	}
-	return s, nil
 }
 
 func stateProblem(path string, err error) error {

@@ -123,7 +123,7 @@ func (n *Node) settle(ctx context.Context) {
 		n.found.Store(&err)
 	}
 	self := m.Status().ID
-	url := peerURL(n.state.RaftPort)
+	url := peerURL(n.state.Ports.Raft)
 	for _, mi := range m.Members() {
 		if mi.ID == self && (len(mi.PeerURLs) != 1 || mi.PeerURLs[0] != url) {
 			if err := m.SetPeerURL(ctx, url); err != nil && ctx.Err() == nil {

@@ -202,7 +202,7 @@ func (n *Node) startMember(ctx context.Context) error {
 func (n *Node) choosePort(kept bool) (int, error) {
 	port := 0
 	if kept {
-		port = n.state.RaftPort
+		port = n.state.Ports.Raft
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
 	if err != nil && port != 0 {
@@ -214,8 +214,8 @@ func (n *Node) choosePort(kept bool) (int, error) {
 	}
 	port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	if port != n.state.RaftPort {
-		n.state.RaftPort = port
+	if port != n.state.Ports.Raft {
+		n.state.Ports.Raft = port
 		if err := bootstrap.SaveState(n.dir, n.state); err != nil {
 			return 0, dirProblem("the state file cannot be written", err.Error(), "free space, or make "+n.dir+" writable for this user", err)
 		}
