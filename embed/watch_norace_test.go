@@ -2,4 +2,8 @@
 
 package embed
 
-const stormCycles = 100_000
+const (
+	stormCycles   = 100_000
+	historySeeds  = 4
+	historyWrites = 2500
+)
