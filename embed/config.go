@@ -27,8 +27,8 @@ type Config struct {
 	// 0700, locked while the member runs, and never shared.
 	Dir string
 
-	// WALDir is a directory for the log, best on a disk of its own. If empty,
-	// the log is kept in Dir.
+	// WALDir is a directory for the log, best on a disk of its own, locked like
+	// Dir and never shared. If empty, the log is kept in Dir.
 	WALDir string
 
 	// PeerURL is the address that other members use, "https://10.0.0.1:4782";

@@ -28,7 +28,10 @@ func etcdConfig(c Config, lg *zap.Logger, opts []grpc.ServerOption) (*etcdembed.
 	}
 	e := etcdembed.NewConfig()
 	e.Name = c.Name // never etcd's "default": equal names merge into one member (etcd#13757)
-	e.Dir, e.WalDir = c.Dir, c.WALDir
+	e.Dir = c.Dir
+	if c.WALDir != "" {
+		e.WalDir = walDir(c)
+	}
 	e.ListenPeerUrls = []url.URL{*peer}
 	e.AdvertisePeerUrls = []url.URL{*peer}
 	e.InitialCluster = initialCluster(c)

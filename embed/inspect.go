@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
@@ -53,7 +54,28 @@ func inspect(c Config) error {
 	if err := db.checkName(c, log); err != nil {
 		return err
 	}
+	if unborn(db, log) {
+		return clearUnborn(c)
+	}
 	return db.checkIndex(log)
+}
+
+// unborn reports whether a member was stopped or killed in its first instant,
+// after it made its log and before it wrote who its founders are. etcd would
+// start it without any voter, and so without a leader for ever. It has said
+// nothing to anybody: no entry, no term, no vote, nothing applied.
+func unborn(db *dbFacts, log *logFacts) bool {
+	return log.clean && log.last == 0 && !log.voted && db.applied == 0 && len(db.names) == 0
+}
+
+// clearUnborn makes the directory new again.
+func clearUnborn(c Config) error {
+	for _, d := range []string{walDir(c), filepath.Join(c.Dir, "member")} {
+		if err := os.RemoveAll(d); err != nil {
+			return dirError(d, err)
+		}
+	}
+	return checkFresh(c)
 }
 
 // dbFacts is what the database says about itself.

@@ -3,6 +3,7 @@ package embed
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,8 @@ import (
 type logFacts struct {
 	member types.ID // whose it is
 	last   uint64   // index of its last entry or snapshot
+	voted  bool     // it has a term, and perhaps a vote
+	clean  bool     // it could be read to its end
 }
 
 // readLog reads the last segment of the log, which is where a torn write is,
@@ -43,7 +46,8 @@ func readLog(dir string) (*logFacts, error) {
 	dec := wal.NewDecoder(fileutil.NewFileReader(f))
 	for {
 		var rec walpb.Record
-		if dec.Decode(&rec) != nil {
+		if err := dec.Decode(&rec); err != nil {
+			facts.clean = errors.Is(err, io.EOF)
 			break
 		}
 		if err := facts.note(&rec, dec); err != nil {
@@ -72,6 +76,8 @@ func (l *logFacts) note(rec *walpb.Record, dec wal.Decoder) error {
 			return fmt.Errorf("decode log entry: %w", err)
 		}
 		l.last = e.GetIndex() // an entry replaces those of its index and after
+	case wal.StateType:
+		l.voted = true
 	case wal.SnapshotType:
 		var s walpb.Snapshot
 		if err := proto.Unmarshal(rec.Data, &s); err != nil {

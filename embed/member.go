@@ -9,8 +9,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	etcdembed "go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
-
-	"github.com/quorate/quorate/internal/dirlock"
 )
 
 // A Member is one etcd member running in this process. All its methods may be
@@ -20,7 +18,7 @@ type Member struct {
 	log   *slog.Logger
 	srv   *etcdserver.EtcdServer
 	etcd  *etcdembed.Etcd // nil for a virtual member
-	lock  *dirlock.Dir    // nil for a virtual member
+	locks locks           // none for a virtual member
 	last  *lastWord
 	guard *spaceGuard
 
@@ -42,7 +40,7 @@ type Member struct {
 	done     chan struct{} // it has stopped or died
 	err      error         // set before done is closed
 
-	stopOne, closeOne, closeEtcdOne, doneOne sync.Once
+	stopOne, closeOne, closeEtcdOne, doneOne, tellOne sync.Once
 }
 
 // Client is the member's own in-process client. It is closed by Stop, not by

@@ -3,12 +3,14 @@ package embed_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quorate/quorate/embed"
+	"github.com/quorate/quorate/internal/problem"
 )
 
 func TestPutGetWatch(t *testing.T) {
@@ -104,5 +106,67 @@ func TestCallsEndWithTheMember(t *testing.T) {
 	}
 	if _, err := other.KeepAliveOnce(context.Background(), 7); !errors.Is(err, embed.ErrStopped) {
 		t.Errorf("after Stop got %v, want ErrStopped", err)
+	}
+}
+
+// The start of a member whose starter gave up is cleared away.
+func TestStartGivenUp(t *testing.T) {
+	leaks(t)
+	c := fast(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := embed.Start(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want Canceled", err)
+	}
+	var m *embed.Member
+	eventually(t, "the directory is free", func() (ok bool) {
+		var err error
+		m, err = embed.Start(t.Context(), c)
+		return err == nil
+	})
+	waitFor(t, "ready", m.Ready())
+	stop(t, m)
+}
+
+func TestLogDirectory(t *testing.T) {
+	leaks(t)
+	c := fast(t)
+	c.WALDir = t.TempDir()
+	m := startReady(t, c)
+	if log, err := filepath.Glob(filepath.Join(c.WALDir, "*", "*.wal")); err != nil || len(log) == 0 {
+		t.Errorf("no log in WALDir: %v", err)
+	}
+	other := fast(t)
+	other.WALDir = c.WALDir
+	if _, err := embed.Start(t.Context(), other); !errors.Is(err, embed.ErrDirInUse) {
+		t.Errorf("a second member on the log: %v, want ErrDirInUse", err)
+	}
+	if _, err := m.Client().Put(t.Context(), "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, m)
+	m = startReady(t, c)
+	if r, err := m.Client().Get(t.Context(), "k"); err != nil || len(r.Kvs) != 1 {
+		t.Errorf("after a restart: %v, %v", r, err)
+	}
+}
+
+func TestConfigIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(*embed.Config){
+		"name":      func(c *embed.Config) { c.Name = "" },
+		"directory": func(c *embed.Config) { c.Dir = "" },
+		"peer URL":  func(c *embed.Config) { c.PeerURL = "127.0.0.1:1" },
+		"tick":      func(c *embed.Config) { c.Tick = 1500 * time.Microsecond },
+		"election":  func(c *embed.Config) { c.Election = 4 * c.Tick },
+		"quota":     func(c *embed.Config) { c.QuotaBytes = -1 },
+		"TLS":       func(c *embed.Config) { c.PeerURL = "https://127.0.0.1:1" },
+		"founders":  func(c *embed.Config) { c.InitialCluster = map[string]string{"b": c.PeerURL} },
+	} {
+		c := fast(t)
+		spoil(&c)
+		var p *problem.Error
+		if _, err := embed.Start(t.Context(), c); !errors.Is(err, embed.ErrConfig) || !errors.As(err, &p) || p.What == "" || p.Why == "" || p.Do == "" {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -13,48 +13,54 @@ import (
 // allocated whole, and a second one is prepared.
 const freshBytes = 160 << 20
 
-// prepare makes sure, before etcd touches anything, that the directory is
+// locks are the directories a member holds.
+type locks []*dirlock.Dir
+
+func (l locks) unlock() {
+	for _, d := range l {
+		d.Unlock()
+	}
+}
+
+// prepare makes sure, before etcd touches anything, that the directories are
 // ours, usable and this member's, and that the socket can be made. Whatever
 // can be refused here can be mended and tried again in the same process.
-func prepare(c Config) (*dirlock.Dir, error) {
-	for _, d := range []string{c.Dir, c.WALDir} {
-		if d == "" {
-			continue
+func prepare(c Config) (held locks, err error) {
+	defer func() {
+		if err != nil {
+			held.unlock()
+			held = nil
 		}
+	}()
+	dirs := []string{c.Dir}
+	if c.WALDir != "" && c.WALDir != c.Dir {
+		dirs = append(dirs, c.WALDir)
+	}
+	for _, d := range dirs {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, dirError(d, err)
+			return held, dirError(d, err)
 		}
 	}
 	if err := checkDead(c.Dir); err != nil {
-		return nil, err
+		return held, err
 	}
-	lock, err := dirlock.Lock(c.Dir)
-	if errors.Is(err, dirlock.ErrInUse) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, dirError(c.Dir, err)
-	}
-	if err := prepareLocked(c); err != nil {
-		lock.Unlock()
-		return nil, err
-	}
-	return lock, nil
-}
-
-func prepareLocked(c Config) error {
-	for _, d := range []string{c.Dir, c.WALDir} {
-		if d == "" {
-			continue
+	for _, d := range dirs {
+		lock, err := dirlock.Lock(d)
+		if errors.Is(err, dirlock.ErrInUse) {
+			return held, err
 		}
+		if err != nil {
+			return held, dirError(d, err)
+		}
+		held = append(held, lock)
 		if err := tryWrite(d); err != nil {
-			return dirError(d, err)
+			return held, dirError(d, err)
 		}
 	}
 	if err := inspect(c); err != nil {
-		return err
+		return held, err
 	}
-	return prepareSocket(c.Socket)
+	return held, prepareSocket(c.Socket)
 }
 
 func tryWrite(dir string) error {
@@ -83,9 +89,9 @@ func checkFresh(c Config) error {
 	if c.MinFreeBytes < 0 {
 		return nil
 	}
-	dir := walDir(c)
-	if c.WALDir == "" {
-		dir = c.Dir
+	dir := c.Dir
+	if c.WALDir != "" {
+		dir = c.WALDir
 	}
 	free, err := freeBytes(dir)
 	if err != nil || free >= freshBytes {
@@ -94,9 +100,11 @@ func checkFresh(c Config) error {
 	return fullFor(dir, fmt.Sprintf("%d MiB are free, a new member writes %d MiB at once", free>>20, freshBytes>>20), nil)
 }
 
+// walDir is where the log is. etcd replaces the directory it is given, which a
+// mount point and our lock do not survive, so it gets one inside.
 func walDir(c Config) string {
 	if c.WALDir != "" {
-		return c.WALDir
+		return filepath.Join(c.WALDir, "wal")
 	}
 	return filepath.Join(c.Dir, "member", "wal")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	etcdembed "go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
@@ -25,12 +26,12 @@ func Start(ctx context.Context, cfg Config) (*Member, error) {
 	if err := cfg.absolute(); err != nil {
 		return nil, err
 	}
-	lock, err := prepare(cfg)
+	held, err := prepare(cfg)
 	if err != nil {
 		return nil, err
 	}
 	m := newMember(cfg)
-	m.lock = lock
+	m.locks = held
 	if err := m.startEtcd(ctx); err != nil {
 		m.end(err)
 		return nil, err
@@ -99,9 +100,12 @@ type started struct {
 func (m *Member) startEtcd(ctx context.Context) error {
 	ec, err := etcdConfig(m.cfg, m.zap(), m.serverOptions())
 	if err != nil {
-		m.lock.Unlock()
+		m.locks.unlock()
 		return err
 	}
+	// The escape hatch may have changed what we count with.
+	m.cfg.QuotaBytes = ec.QuotaBackendBytes
+	m.cfg.Election = time.Duration(ec.ElectionMs) * time.Millisecond
 	m.guard.look()
 	result := make(chan started, 1)
 	go func() {
@@ -130,7 +134,7 @@ func (m *Member) startEtcd(ctx context.Context) error {
 			if err := m.startDone(r); err == nil {
 				m.closeEtcd()
 				<-m.closed
-				m.lock.Unlock()
+				m.locks.unlock()
 			}
 		case <-m.last.said:
 			m.bury(m.last.err)
@@ -145,7 +149,7 @@ func (m *Member) startDone(r started) error {
 		m.bury(r.err)
 		return r.err
 	case r.err != nil:
-		m.lock.Unlock()
+		m.locks.unlock()
 		return classifyStart(r.err, m.cfg)
 	}
 	m.etcd, m.srv = r.etcd, r.etcd.Server
@@ -157,7 +161,7 @@ func (m *Member) startDone(r started) error {
 	if err := os.Chmod(m.cfg.Socket, m.cfg.SocketMode); err != nil {
 		m.closeEtcd()
 		<-m.closed
-		m.lock.Unlock()
+		m.locks.unlock()
 		return fmt.Errorf("set mode of socket: %w", err)
 	}
 	return nil

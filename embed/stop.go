@@ -96,7 +96,7 @@ func (m *Member) finish(err error) {
 
 func (m *Member) tellFatal(err error) {
 	if m.cfg.OnFatal != nil {
-		m.cfg.OnFatal(err)
+		m.tellOne.Do(func() { m.cfg.OnFatal(err) })
 	}
 }
 
@@ -165,8 +165,8 @@ func (m *Member) closeAll() {
 		m.closeEtcd()
 		m.tasks.Wait()
 		<-m.closed
-		if m.lock != nil && !m.isDead() {
-			m.lock.Unlock()
+		if !m.isDead() {
+			m.locks.unlock()
 		}
 		m.doneOne.Do(func() { close(m.done) })
 		close(m.ended)

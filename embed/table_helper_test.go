@@ -14,9 +14,14 @@ import (
 	"syscall"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate/quorate/embed"
 )
@@ -61,7 +66,11 @@ func launch(c embed.Config) *member {
 
 func begin(c embed.Config) *member {
 	m := launch(c)
-	<-m.Ready()
+	select {
+	case <-m.Ready():
+	case <-m.ctx.Done():
+		must(errors.New("not ready in time"))
+	}
 	return m
 }
 
@@ -89,6 +98,24 @@ func refused(c embed.Config) error {
 		return errors.New("it started")
 	}
 	return err
+}
+
+// unborn leaves what a member leaves that is killed after it made its log, and
+// before it wrote anything to it.
+func unborn(dir string) {
+	m := begin(config(dir))
+	id, cluster := m.Status().ID, m.Status().ClusterID
+	must(m.stop())
+	must(os.RemoveAll(filepath.Join(dir, "d/member/wal")))
+	must(os.Remove(dbFile(dir)))
+	db, err := bolt.Open(dbFile(dir), 0o600, nil)
+	must(err)
+	must(db.Close())
+	md, err := proto.Marshal(&pb.Metadata{NodeID: &id, ClusterID: &cluster})
+	must(err)
+	w, err := wal.Create(zap.NewNop(), filepath.Join(dir, "d/member/wal"), md)
+	must(err)
+	must(w.Close())
 }
 
 func dbFile(dir string) string { return filepath.Join(dir, "d/member/snap/db") }

@@ -31,6 +31,11 @@ var rows = map[string]row{
 		c.InitialCluster = map[string]string{c.Name: c.PeerURL, "b": "http://127.0.0.1:1"}
 		return launch(c).stop()
 	}},
+	// etcd alone would start it without a voter, and so never have a leader.
+	"stopped in the first instant, started again": {play: func(dir string) error {
+		unborn(dir)
+		return begin(config(dir)).write(1).stop()
+	}},
 	"stop twice": {play: func(dir string) error {
 		m := begin(config(dir))
 		return errors.Join(m.stop(), m.stop())

@@ -30,6 +30,7 @@ var required = []string{
 	"start, stop, start",
 	"stop before ready",
 	"stop twice",
+	"stopped in the first instant, started again",
 	"disk full under a running member",
 	"disk full at the start",
 	"free space under the guard",
