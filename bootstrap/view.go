@@ -53,6 +53,7 @@ const (
 	FaultSecret   Fault = "other-secret" // TLS says that it has another secret or cluster name
 	FaultStranger Fault = "stranger"     // something answers that is no node of ours
 	FaultVersion  Fault = "version"      // a node whose answer this build does not understand
+	FaultDates    Fault = "dates"        // its certificate, or ours, is expired or not valid yet
 )
 
 // Seen is what is known of a node: its last answer, and how good it is.
@@ -124,14 +125,19 @@ type Plan struct {
 // person.
 type Reason struct {
 	Code   string         // stable, kebab-case
-	Node   string         // ID of the node that it is about
-	Name   string         // that node's name
+	Nodes  []NodeRef      // whom it is about
 	Addr   netip.AddrPort // the address that it is about
-	Nodes  []string       // IDs, where there are several
-	Have   int            // counts: so many of so many
-	Want   int
-	Ours   string // what this node says, and what the other one does
-	Theirs string
+	Have   int            // so many ...
+	Want   int            // ... of so many
+	Ours   string         // what this node says ...
+	Theirs string         // ... and what the others do
 	Roster Hash
-	For    time.Duration
+	For    time.Duration // how long it has been so, if known
+}
+
+// A NodeRef names a node to people.
+type NodeRef struct {
+	ID   string
+	Name string         // "" if it never answered
+	Addr netip.AddrPort // where it is reached
 }

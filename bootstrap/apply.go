@@ -1,0 +1,53 @@
+package bootstrap
+
+import "slices"
+
+// keepAborted is how many aborted rosters are remembered one by one.
+const keepAborted = 128
+
+// Apply returns the state that must be on disk before p is carried out, or
+// before anybody is told of it. It changes nothing that s shares.
+func Apply(s State, p Plan) State {
+	s.Attempt = max(s.Attempt, p.Attempt)
+	if s.Evidence == nil && !s.Member {
+		s.Evidence = p.Evidence
+	}
+	switch p.Kind {
+	case Pledge:
+		s.Pledge = p.Roster
+		s.Discard = false // Decide pledges only once the old directory is gone
+	case Start:
+		s.Started = true
+	case Settle:
+		s.Member = true
+		s.EtcdCluster, s.EtcdMember = p.etcdCluster, p.etcdMember
+	case Abort:
+		s = s.abort(p.Roster.Hash())
+	case Release:
+		if p.Roster == nil { // only the directory was left
+			break
+		}
+		s = s.abort(s.Pledged())
+		s.Discard = s.Started
+		s.Pledge, s.Started = nil, false
+	}
+	return s
+}
+
+// abort remembers a roster. When the list is full the oldest entries become a
+// floor: no roster up to the highest attempt seen is ever pledged to again.
+func (s State) abort(h Hash) State {
+	if slices.Contains(s.Aborted, h) {
+		return s
+	}
+	s.Aborted = append(slices.Clip(slices.Clone(s.Aborted)), h)
+	if own := s.Pledged(); len(s.Aborted) > keepAborted {
+		drop := 0
+		if s.Aborted[0] == own { // the floor does not speak for the pledge
+			drop = 1
+		}
+		s.Aborted = slices.Delete(s.Aborted, drop, drop+1)
+		s.Floor = max(s.Floor, s.Attempt)
+	}
+	return s
+}
