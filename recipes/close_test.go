@@ -28,18 +28,19 @@ func TestCloseWhileHoldingAndWaiting(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		start := time.Now()
+		told := make(chan struct{})
 		go func() {
+			defer close(told)
 			for range 2 {
 				if err := <-waited; !errors.Is(err, recipes.ErrClosed) {
 					t.Error(err)
 				}
 			}
-			close(waited)
 		}()
 		if err := c.Close(w.ctx); err != nil {
 			t.Fatal(err)
 		}
-		<-waited
+		<-told
 		if d := time.Since(start); d > 100*time.Millisecond {
 			t.Errorf("Close took %v", d)
 		}

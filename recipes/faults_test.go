@@ -26,6 +26,7 @@ type faults struct {
 	stale      func(*pb.RangeRequest) *pb.RangeResponse // what a range is answered with instead
 	noGrants   bool                                     // lease grants hang
 	lostReply  func(n int) bool                         // the nth txn takes effect, its answer is lost
+	lateOnce   bool                                     // only the next txn is late
 	late       chan struct{}                            // while set, txns are carried out only once it closes
 	watchGate  chan struct{}                            // while set, new watches wait for it
 	txns       int
@@ -113,6 +114,9 @@ func (k *faultyKV) Txn(ctx context.Context, in *pb.TxnRequest, o ...grpc.CallOpt
 	k.f.mu.Lock()
 	k.f.txns++
 	lose, late := k.f.lostReply != nil && k.f.lostReply(k.f.txns), k.f.late
+	if k.f.lateOnce {
+		k.f.late = nil
+	}
 	k.f.mu.Unlock()
 	if late != nil {
 		go func() {

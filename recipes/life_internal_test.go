@@ -107,7 +107,8 @@ func TestSuspend(t *testing.T) {
 			t.Fatalf("alive %v, state %v, %v left", s.alive(), s.state(), left)
 		}
 		slept = 7 * time.Second
-		if s.alive() {
+		// No timer has fired and nobody was told: the clock alone says so.
+		if h := (&Held{s: s}); s.alive() || h.Valid() {
 			t.Fatal("alive on the first look after a sleep past the deadline")
 		}
 		if s.state() != lost || told == 0 || !errors.Is(s.why, errDeadline) {

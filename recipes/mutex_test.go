@@ -55,6 +55,7 @@ func TestExclusion(t *testing.T) {
 			last   int64
 			wg     sync.WaitGroup
 			total  int
+			keys   = map[string]bool{}
 		)
 		for p := range 3 {
 			c, _ := w.process(recipes.Options{Owner: fmt.Sprint("p", p)})
@@ -76,6 +77,10 @@ func TestExclusion(t *testing.T) {
 							t.Errorf("fence %d after %d", h.Fence(), last)
 						}
 						last = h.Fence()
+						if keys[h.Key()] {
+							t.Errorf("key %s was used before", h.Key())
+						}
+						keys[h.Key()] = true
 						mu.Unlock()
 						time.Sleep(time.Duration(1+(p+g+i)%7) * 100 * time.Millisecond)
 						if !h.Valid() {
@@ -97,6 +102,44 @@ func TestExclusion(t *testing.T) {
 		}
 		if ks := w.keys("x"); len(ks) != 0 {
 			t.Fatalf("left behind: %v", ks)
+		}
+	})
+}
+
+// Of many who try at the same time one gets it; the others are told at once and
+// leave nothing behind.
+func TestTryLockRace(t *testing.T) {
+	virtually(t, func(w *world) {
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var won []*recipes.Held
+		for range 3 {
+			c, _ := w.process(recipes.Options{})
+			must(c.Mutex("warm").Lock(w.ctx)).Release(w.ctx)
+			for range 5 {
+				wg.Go(func() {
+					start := time.Now()
+					h, err := c.Mutex("x").TryLock(w.ctx)
+					if err != nil && !errors.Is(err, recipes.ErrLocked) {
+						t.Error(err)
+					}
+					if d := time.Since(start); d > time.Second {
+						t.Errorf("told after %v", d)
+					}
+					if err == nil {
+						mu.Lock()
+						won = append(won, h)
+						mu.Unlock()
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if len(won) != 1 {
+			t.Fatalf("%d got it", len(won))
+		}
+		if ks := w.keys("x"); len(ks) != 1 || ks[0] != won[0].Key() {
+			t.Fatalf("in line: %v", ks)
 		}
 	})
 }

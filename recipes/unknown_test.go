@@ -60,7 +60,7 @@ func TestLatePut(t *testing.T) {
 		c, f := w.process(recipes.Options{})
 		must(c.Mutex("warm").Lock(w.ctx))
 		late := make(chan struct{})
-		f.set(func(f *faults) { f.late = late })
+		f.set(func(f *faults) { f.late, f.lateOnce = late, true })
 		ctx, cancel := context.WithCancel(w.ctx)
 		defer cancel()
 		ended := make(chan error)
@@ -94,12 +94,8 @@ func TestLateFirstPut(t *testing.T) {
 		c, f := w.process(recipes.Options{})
 		must(c.Mutex("warm").Lock(w.ctx))
 		late := make(chan struct{})
-		f.set(func(f *faults) { f.late = late })
-		got := make(chan *recipes.Held)
-		go func() { got <- must(c.Mutex("a").Lock(w.ctx)) }()
-		synctest.Wait() // the first try is answered, the pause before the second runs
-		f.set(func(f *faults) { f.late = nil })
-		h := <-got
+		f.set(func(f *faults) { f.late, f.lateOnce = late, true })
+		h := must(c.Mutex("a").Lock(w.ctx)) // by its second try
 		if err := h.Release(w.ctx); err != nil {
 			t.Fatal(err)
 		}

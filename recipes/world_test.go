@@ -13,6 +13,9 @@ import (
 	"github.com/quorate/quorate/recipes"
 )
 
+// patience is how much virtual time a test may take.
+const patience = 20 * time.Minute
+
 // world is one real etcd server in virtual time, and its processes.
 type world struct {
 	t     *testing.T
@@ -34,7 +37,11 @@ func virtually(t *testing.T, f func(w *world)) {
 		<-m.Ready()
 		ctx, cancel := context.WithCancel(context.Background())
 		w := &world{t: t, m: m, ctx: ctx}
+		// The server's ticks go on for ever: without this a hang would take as
+		// long as go test's own limit.
+		hang := time.AfterFunc(patience, func() { panic(t.Name() + ": hangs") })
 		defer func() {
+			hang.Stop()
 			cancel()
 			for _, f := range w.close {
 				f()
