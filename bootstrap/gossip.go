@@ -122,16 +122,17 @@ func (g *Gossip) memberlistConfig() *memberlist.Config {
 	c.BindPort = int(g.cfg.Self.Gossip.Port()) // only the default port of joins, which always name one
 	c.Logger = newGossipLog(g.log)
 	c.Delegate, c.Events, c.Alive, c.Merge, c.Conflict, c.Ping = d, d, d, d, d, d
-	c.TCPTimeout = 5 * time.Second           // dead addresses swallow packets; a join waits that long for each
-	c.SuspicionMult = 3                      // of three nodes one can confirm: 3 s when the third agrees, 18 s when it is alone
-	c.PushPullInterval = 15 * time.Second    // little is lost for long, and three lists are small
-	c.GossipToTheDeadTime = 30 * time.Second // the chance to refute
-	c.DeadNodeReclaimTime = 10 * time.Second // a node may come back under another address (DHCP); never is the default
-	c.UDPBufferSize = 1200                   // fits through tunnels and IPv6's least MTU
-	c.EnableCompression = false              // nothing to gain, and a decompressor less to feed
-	c.DisableTcpPings = false                // UDP may be blocked while all else works
-	c.AwarenessMaxMultiplier = 4             // bounds the last probe after Shutdown, see the leak test
-	c.DelegateProtocolMin = 0                // formats are told in the meta
+	c.TCPTimeout = 5 * time.Second            // dead addresses swallow packets; a join waits that long for each
+	c.GossipInterval = 100 * time.Millisecond // few talk, so it costs little, and a goodbye is said four times within leaveWait
+	c.SuspicionMult = 3                       // of three nodes one can confirm: 3 s when the third agrees, 18 s when it is alone
+	c.PushPullInterval = 15 * time.Second     // little is lost for long, and three lists are small
+	c.GossipToTheDeadTime = 30 * time.Second  // the chance to refute
+	c.DeadNodeReclaimTime = 10 * time.Second  // a node may come back under another address (DHCP); never is the default
+	c.UDPBufferSize = 1200                    // fits through tunnels and IPv6's least MTU
+	c.EnableCompression = false               // nothing to gain, and a decompressor less to feed
+	c.DisableTcpPings = false                 // UDP may be blocked while all else works
+	c.AwarenessMaxMultiplier = 4              // bounds the last probe after Shutdown, see the leak test
+	c.DelegateProtocolMin = 0                 // formats are told in the meta
 	c.DelegateProtocolMax, c.DelegateProtocolVersion = 0, 0
 	return c
 }

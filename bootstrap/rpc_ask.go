@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,17 +34,6 @@ var (
 	// ErrVersion says that one of the two does not understand the other's
 	// version of the cluster RPC.
 	ErrVersion = errors.New("bootstrap: incompatible version")
-)
-
-const (
-	tlsUnknownCA      tls.AlertError = 48
-	tlsBadCert        tls.AlertError = 42
-	tlsUnsupported    tls.AlertError = 43
-	tlsExpired        tls.AlertError = 45
-	tlsCertUnknown    tls.AlertError = 46
-	tlsCertRequired   tls.AlertError = 116
-	tlsHandshakeFails tls.AlertError = 40
-	tlsAccessDenied   tls.AlertError = 49
 )
 
 // AskConfig is what [NewAsker] needs.
@@ -151,28 +141,30 @@ func readResponse(status int, b []byte, cluster, nonce string) (Answer, error) {
 	return ans, nil
 }
 
-// classify tells who does not trust us from who is not there.
+// classify tells who does not trust us from who is not there. crypto/tls has no
+// type for an alert that came over TCP, only its operation and text.
 func classify(err error) error {
 	var (
 		verify  *tls.CertificateVerificationError
 		invalid x509.CertificateInvalidError
-		alert   tls.AlertError
 		record  tls.RecordHeaderError
+		op      *net.OpError
 	)
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Errorf("%w: its certificate: %w", ErrCertDates, err)
 	case errors.As(err, &verify):
 		return fmt.Errorf("%w: its certificate is not one of ours: %w", ErrOtherSecret, err)
-	case errors.As(err, &alert):
-		switch alert {
-		case tlsExpired:
-			return fmt.Errorf("%w: it refuses our certificate: %w", ErrCertDates, err)
-		case tlsUnknownCA, tlsBadCert, tlsUnsupported, tlsCertUnknown, tlsCertRequired, tlsHandshakeFails, tlsAccessDenied:
-			return fmt.Errorf("%w: it refuses our certificate: %w", ErrOtherSecret, err)
-		}
 	case errors.As(err, &record):
 		return fmt.Errorf("%w: it does not speak TLS", ErrStranger)
+	case errors.As(err, &op) && op.Op == "remote error":
+		switch text := op.Err.Error(); {
+		case strings.Contains(text, "expired certificate"):
+			return fmt.Errorf("%w: it refuses our certificate: %w", ErrCertDates, err)
+		case strings.Contains(text, "certificate"), strings.Contains(text, "access denied"):
+			return fmt.Errorf("%w: it refuses our certificate: %w", ErrOtherSecret, err)
+		}
+		return fmt.Errorf("%w: it ends TLS: %w", ErrStranger, err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
