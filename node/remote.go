@@ -92,14 +92,18 @@ func (r Remote) Events(ctx context.Context, opts ...EventOptions) iter.Seq2[Even
 // not been started yet. It returns an error that wraps ctx's when ctx ends
 // first, and [ErrNoQuorum] too if it was quorum that was missing.
 func (r Remote) WaitReady(ctx context.Context, quorum bool) error {
+	var missing error // what the last try that ctx did not cut short said
 	for {
 		err := r.ready(ctx, quorum)
 		if err == nil {
 			return nil
 		}
+		if missing == nil || ctx.Err() == nil {
+			missing = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+			return fmt.Errorf("%w (%w)", missing, context.Cause(ctx))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
