@@ -37,7 +37,7 @@ func TestFailover(t *testing.T) {
 		go serve(box1.Context(), box1, address)
 		first := <-address.up
 		go serve(box2.Context(), box2, address)
-		v.Elapse(time.Minute + time.Duration(v.Rand().IntN(1000))*time.Millisecond)
+		v.Elapse(10*time.Second + time.Duration(v.Rand().IntN(1000))*time.Millisecond)
 
 		box1.Crash() // as kill -9
 		killed := time.Now()

@@ -6,10 +6,12 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/node/nodetest"
+	"github.com/quorate/quorate/recipes"
 )
 
 const (
@@ -74,4 +76,36 @@ func (t *tally) String() string {
 		s += fmt.Sprintf("%s %d, ", k, t.n[k])
 	}
 	return s + fmt.Sprintf("faults that reached callers: %v", t.bitten)
+}
+
+// TestSlowAnswers: a lease lives from when the server got its renewal, so a
+// holder must not count from when it got the answer. Every call and every
+// answer takes long here, and then none comes any more.
+func TestSlowAnswers(t *testing.T) {
+	seeds := 200
+	if slow {
+		seeds /= 4
+	}
+	var gone int64
+	nodetest.Virtual(t, seeds, func(t *testing.T, v *nodetest.VirtualNode) {
+		j := newJudge(t, v)
+		defer j.watch()()
+		p := v.Process("p", recipes.Options{TTL: recipes.MinTTL})
+		v.Faults(nodetest.Faults{Delay: 1, MaxDelay: 1500 * time.Millisecond})
+		h, err := p.Recipes().Mutex("x").Lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.acquired("x", h)
+		v.Elapse(upTo(v.Rand(), 4*time.Second))
+		p.LoseLeader(time.Minute)
+		v.Elapse(5 * time.Second)
+		if v.LeaseOf(h.Key()) != 0 {
+			t.Error("the lease lives without renewals")
+		}
+		atomic.AddInt64(&gone, 1)
+	})
+	if gone == 0 && !t.Failed() {
+		t.Error("void: no lease ended")
+	}
 }

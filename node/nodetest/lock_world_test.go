@@ -16,12 +16,11 @@ import (
 )
 
 const (
-	lockProcesses  = 3
-	lockGoroutines = 2 // of each process
-	lockNames      = 2
-	lockTrouble    = 6 * time.Second // of faults and contention
-	allKeys        = "/quorate/v1/"
-	lockKeys       = allKeys + "lock/"
+	lockProcesses = 3
+	lockNames     = 2
+	lockTrouble   = 4 * time.Second // of faults and contention
+	allKeys       = "/quorate/v1/"
+	lockKeys      = allKeys + "lock/"
 )
 
 // A world is one seed's processes that contend for locks, what befalls them,
@@ -55,7 +54,7 @@ func (w *world) counts() map[string]int {
 }
 
 func (w *world) run() {
-	watching := w.judge.watch()
+	defer w.judge.watch()()
 	w.v.Faults()
 	for i := range lockProcesses {
 		w.start(i)
@@ -65,13 +64,12 @@ func (w *world) run() {
 	w.progress()
 	w.users.Wait()
 	w.nothingLeft()
-	watching()
 }
 
 // start starts process i, or starts it again, and its users.
 func (w *world) start(i int) {
 	p := w.v.Process(fmt.Sprintf("p%d", i), recipes.Options{TTL: time.Duration(2+i) * time.Second})
-	for range lockGoroutines {
+	for range 2 - min(i, 1) { // the first has two, which share its session
 		w.mu.Lock()
 		w.calls++
 		r := rand.New(rand.NewPCG(uint64(w.v.Seed()), w.calls))
@@ -209,7 +207,7 @@ func (w *world) trouble() {
 				}
 			}
 		case 5:
-			w.v.LoseLeader(upTo(r, 4*time.Second))
+			w.v.LoseLeader(upTo(r, 2*time.Second))
 		case 6:
 			w.v.Compact()
 		}
