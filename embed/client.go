@@ -42,12 +42,18 @@ func newServer(s *etcdserver.EtcdServer, g *spaceGuard, life context.Context, el
 	}
 }
 
-// newClient is v3client.New with its faults mended: a watcher that cannot
-// deadlock, reads that outlive a change of leader, lease renewals without
-// goroutines, no write that is sent twice, no call that outlives the member.
-func (v *server) newClient(seam Seam) *clientv3.Client {
-	c := clientv3.NewCtxClient(v.life, clientv3.WithZapLogger(v.s.Logger().Named("client")))
+// remotes are the server's services as a client calls them.
+type remotes struct {
+	kv          pb.KVClient
+	lease       pb.LeaseClient
+	cluster     pb.ClusterClient
+	maintenance pb.MaintenanceClient
+}
 
+// remotes puts what a client needs around the server: the seam inside, then
+// reads that outlive a change of leader, no write that is sent twice, no call
+// that outlives the member.
+func (v *server) remotes(seam Seam) remotes {
 	kv, lease := v.kv, v.lease
 	if seam.KV != nil {
 		kv = seam.KV(kv)
@@ -56,18 +62,31 @@ func (v *server) newClient(seam Seam) *clientv3.Client {
 		lease = seam.Lease(lease)
 	}
 	calls := caller{life: v.life}
-	c.KV = clientv3.NewKVFromKVClient(&retryKV{KVClient: kv, caller: calls}, c)
-	// The time-out is clientv3's "answer to the first keep-alive"; one second
-	// stands for its default of five.
-	c.Lease = clientv3.NewLeaseFromLeaseClient(&retryLease{LeaseClient: lease, caller: calls}, c, time.Second)
+	return remotes{
+		kv:          &retryKV{KVClient: kv, caller: calls},
+		lease:       &retryLease{LeaseClient: lease, caller: calls},
+		cluster:     adapter.ClusterServerToClusterClient(v3rpc.NewClusterServer(v.s)),
+		maintenance: &maintenance{adapter.MaintenanceServerToMaintenanceClient(v3rpc.NewMaintenanceServer(v.s, nil)), calls, v.s},
+	}
+}
+
+// firstKeepAlive is clientv3's "answer to the first keep-alive"; one second
+// stands for its default of five.
+const firstKeepAlive = time.Second
+
+// newClient is v3client.New with its faults mended: see remotes, and a watcher
+// that cannot deadlock, and lease renewals without goroutines.
+func (v *server) newClient(seam Seam) *clientv3.Client {
+	c := clientv3.NewCtxClient(v.life, clientv3.WithZapLogger(v.s.Logger().Named("client")))
+	r := v.remotes(seam)
+	c.KV = clientv3.NewKVFromKVClient(r.kv, c)
+	c.Lease = clientv3.NewLeaseFromLeaseClient(r.lease, c, firstKeepAlive)
 	c.Watcher = newWatcher(v.s, v.life.Done(), v.election)
 	if seam.Watcher != nil {
 		c.Watcher = seam.Watcher(c.Watcher)
 	}
-	c.Maintenance = clientv3.NewMaintenanceFromMaintenanceClient(
-		&maintenance{adapter.MaintenanceServerToMaintenanceClient(v3rpc.NewMaintenanceServer(v.s, nil)), calls, v.s}, c)
-	c.Cluster = clientv3.NewClusterFromClusterClient(
-		adapter.ClusterServerToClusterClient(v3rpc.NewClusterServer(v.s)), c)
+	c.Maintenance = clientv3.NewMaintenanceFromMaintenanceClient(r.maintenance, c)
+	c.Cluster = clientv3.NewClusterFromClusterClient(r.cluster, c)
 	c.Auth = clientv3.NewAuthFromAuthClient(
 		noAuth{adapter.AuthServerToAuthClient(v3rpc.NewAuthServer(v.s))}, c)
 

@@ -28,6 +28,7 @@ type Member struct {
 	life   context.Context // ends when the member stops or dies; its cause is Err, or ErrStopped
 	end    context.CancelCauseFunc
 	view   *server
+	calls  remotes // of client, for the seat
 	client *clientv3.Client
 
 	tasks sync.WaitGroup // our own goroutines

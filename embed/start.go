@@ -170,6 +170,7 @@ func (m *Member) startDone(r started) error {
 // run starts what belongs to a running member.
 func (m *Member) run() {
 	m.view = newServer(m.srv, m.guard, m.life, m.cfg.Election)
+	m.calls = m.view.remotes(Seam{})
 	m.client = m.view.newClient(Seam{})
 	m.clocks = newSampler(m.srv)
 	m.tasks.Go(m.campaign)
