@@ -16,9 +16,6 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// idleStreams is how many streams are kept for watches to come: half a megabyte.
-const idleStreams = 64
-
 var errWatcherClosed = errors.New("watcher is closed")
 
 // watcher is the in-process clientv3.Watcher: each Watch has a stream of the
@@ -171,41 +168,6 @@ func (w *watcher) Close() error {
 		return nil
 	case <-patience.C:
 		return errors.New("close watcher: watches are left behind in a server that died")
-	}
-}
-
-func (w *watcher) dropIdle() {
-	for {
-		select {
-		case s := <-w.idle:
-			s.Close()
-		default:
-			return
-		}
-	}
-}
-
-// stream returns a stream of the store without a watch on it.
-func (w *watcher) stream() mvcc.WatchStream {
-	select {
-	case s := <-w.idle:
-		return s
-	default:
-		return w.server.Watchable().NewWatchStream()
-	}
-}
-
-// giveBack takes a stream whose watch is cancelled: the store sends nothing more
-// on it. A stream is 8 KB, nearly all of what a watch costs.
-func (w *watcher) giveBack(s mvcc.WatchStream) {
-	for len(s.Chan()) > 0 {
-		r := <-s.Chan()
-		mvcc.ReportEventReceived(len(r.Events)) // the store counts them as pending
-	}
-	select {
-	case w.idle <- s:
-	default:
-		s.Close()
 	}
 }
 
