@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quorate/quorate/internal/problem"
@@ -165,7 +166,7 @@ func TestEvents(t *testing.T) {
 		h = must(c.Mutex("b").Lock(w.ctx))
 		must(w.m.Client().Delete(w.ctx, h.Key()))
 		<-h.Lost()
-		time.Sleep(time.Second)
+		synctest.Wait()
 		if want := []string{"lock_acquired a", "lock_released a", "lock_acquired b", "lock_lost b"}; !slices.Equal(got, want) {
 			t.Errorf("got %v", got)
 		}
