@@ -100,7 +100,7 @@ func run(ctx context.Context, h lock, cmd *exec.Cmd, opts ...Options) (exit int,
 	case h.Err() != nil:
 		return exit, h.Err()
 	case g.doubted: // in time, but not by itself: its code says nothing
-		return exit, fmt.Errorf("%s was ended while lock was in doubt: %w", cmd.Path, recipes.ErrLost)
+		return exit, fmt.Errorf("%s was ended because the lock was in doubt: %w", cmd.Path, recipes.ErrLost)
 	case ctx.Err() != nil && g.cancelled:
 		return exit, fmt.Errorf("run %s: %w", cmd.Path, ctx.Err())
 	case waitErr != nil && !errors.As(waitErr, &exitErr) && !errors.Is(waitErr, exec.ErrWaitDelay):

@@ -260,6 +260,23 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// A command that obeys TERM ends before the lock is lost, and it is told apart
+// from one that ended by itself.
+func TestObedientInDoubt(t *testing.T) {
+	cmd, notes := self(t, "obedient")
+	f := newFake(4 * time.Second)
+	go func() {
+		await(t, notes, "started")
+		f.mu.Lock()
+		f.deadline = time.Now().Add(time.Second)
+		f.mu.Unlock()
+	}()
+	exit, err := run(t.Context(), f, cmd)
+	if exit != 7 || !errors.Is(err, recipes.ErrLost) || f.Err() != nil || f.released.IsZero() {
+		t.Errorf("exit %d, %v", exit, err)
+	}
+}
+
 func TestSignalsArePassedOn(t *testing.T) {
 	cmd, notes := self(t, "obedient")
 	signals := make(chan os.Signal, 1)
