@@ -82,7 +82,11 @@ func (c *call) acquire(ctx context.Context, m *recipes.Mutex, name string) (*rec
 	}
 	notice := time.AfterFunc(waitNotice, func() {
 		var p *problem.Error
-		if _, err := m.TryLock(ctx); errors.Is(err, recipes.ErrLocked) && errors.As(err, &p) {
+		h, err := m.TryLock(ctx)
+		if err == nil { // free at this very moment: it is Lock's, further down
+			err = h.Release(ctx)
+		}
+		if errors.Is(err, recipes.ErrLocked) && errors.As(err, &p) {
 			c.note("waiting: %s %s", p.What, p.Why)
 		}
 	})
