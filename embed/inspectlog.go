@@ -19,10 +19,11 @@ import (
 
 // logFacts is what the log says about itself.
 type logFacts struct {
-	member types.ID // whose it is
-	last   uint64   // index of its last entry or snapshot
-	voted  bool     // it has a term, and perhaps a vote
-	clean  bool     // it could be read to its end
+	member  types.ID // whose it is
+	cluster types.ID // of which cluster
+	last    uint64   // index of its last entry or snapshot
+	voted   bool     // it has a term, and perhaps a vote
+	clean   bool     // it could be read to its end
 }
 
 // readLog reads the last segment of the log, which is where a torn write is,
@@ -69,7 +70,7 @@ func (l *logFacts) note(rec *walpb.Record, dec wal.Decoder) error {
 		if err := proto.Unmarshal(rec.Data, &md); err != nil {
 			return fmt.Errorf("decode log metadata: %w", err)
 		}
-		l.member = types.ID(md.GetNodeID())
+		l.member, l.cluster = types.ID(md.GetNodeID()), types.ID(md.GetClusterID())
 	case wal.EntryType:
 		var e raftpb.Entry
 		if err := proto.Unmarshal(rec.Data, &e); err != nil {
