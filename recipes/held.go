@@ -109,6 +109,9 @@ func (h *Held) Err() error {
 // look at Valid before what must not be done without the lock.
 func (h *Held) Context(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
+	if h.ctx.Err() != nil {
+		cancel(context.Cause(h.ctx)) // now, and not when a goroutine gets to it
+	}
 	stop := context.AfterFunc(h.ctx, func() { cancel(context.Cause(h.ctx)) })
 	context.AfterFunc(ctx, func() { stop() })
 	return ctx

@@ -142,6 +142,33 @@ func (l *link) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// awaitLeader waits for a leader, for patience at the longest.
+func (l *link) awaitLeader(ctx context.Context, patience time.Duration) (found bool, err error) {
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for {
+		moves := l.v.leaderMoves() // before looking, so that none is missed
+		if l.hasLeader() {
+			return true, nil
+		}
+		back := time.NewTimer(time.Until(l.leaderlessUntil()))
+		select {
+		case <-back.C:
+		case <-moves:
+		case <-end.C:
+			back.Stop()
+			return l.hasLeader(), nil
+		case <-ctx.Done():
+			back.Stop()
+			return false, ctx.Err()
+		case <-l.gone:
+			back.Stop()
+			return false, l.errDead()
+		}
+		back.Stop()
+	}
+}
+
 // decide draws for one call of method and notes what came of it.
 func (l *link) decide(method string, at site) verdict {
 	d := l.dice.decide(method, at, l.currentFaults())

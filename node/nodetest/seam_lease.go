@@ -3,7 +3,6 @@ package nodetest
 import (
 	"context"
 	"sync"
-	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -86,10 +85,10 @@ func (s *faultyRenewals) Send(in *pb.LeaseKeepAliveRequest) error {
 	mark(s.ctx, d.fault)
 	// A member without a leader holds a renewal until there is one, or the
 	// caller gives up, or it gives up itself.
-	if until := s.l.leaderlessUntil(); !s.l.hasLeader() {
+	if !s.l.hasLeader() {
 		mark(s.ctx, NoLeader)
-		err := s.l.sleep(s.ctx, min(time.Until(until), requestTimeout))
-		if err == nil && !s.l.hasLeader() {
+		found, err := s.l.awaitLeader(s.ctx, requestTimeout)
+		if err == nil && !found {
 			err = rpctypes.ErrGRPCNoLeader
 		}
 		if err != nil {

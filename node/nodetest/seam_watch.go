@@ -2,6 +2,7 @@ package nodetest
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -20,15 +21,16 @@ type faultyWatcher struct {
 	next clientv3.Watcher
 	l    *link
 
-	closing chan struct{}
-	once    sync.Once
+	ctx     context.Context // ends with Close
+	end     context.CancelFunc
 	running sync.WaitGroup
 	mu      sync.Mutex
 	closed  bool
 }
 
 func (l *link) watcher(next clientv3.Watcher) clientv3.Watcher {
-	return &faultyWatcher{next: next, l: l, closing: make(chan struct{})}
+	ctx, end := context.WithCancel(context.Background())
+	return &faultyWatcher{next: next, l: l, ctx: ctx, end: end}
 }
 
 func (w *faultyWatcher) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
@@ -37,22 +39,29 @@ func (w *faultyWatcher) Watch(ctx context.Context, key string, opts ...clientv3.
 		close(out)
 		return out
 	}
-	f := &faultyWatch{w: w, l: w.l, ctx: ctx, out: out, requires: requiresLeader(ctx)}
-	if f.requires && !w.l.hasLeader() {
+	requires := requiresLeader(ctx)
+	if requires && !w.l.hasLeader() {
 		w.l.v.bite(NoLeader)
 		out <- failed(rpctypes.ErrNoLeader)
 		close(out)
 		w.running.Done()
 		return out
 	}
-	d := w.l.decide("watch", atOpen)
-	if d.fault == LostWatch {
+	f := &faultyWatch{l: w.l, out: out, requires: requires}
+	if d := w.l.decide("watch", atOpen); d.fault == LostWatch {
 		f.doom = &d
 	}
-	inner, cancel := context.WithCancel(ctx)
-	f.cancel = cancel
-	f.in = w.next.Watch(inner, key, opts...) // registered now, not when the goroutine gets to it
-	go f.run()
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(w.ctx, cancel)
+	f.ctx = ctx
+	f.in = w.next.Watch(ctx, key, opts...) // registered now, not when the goroutine gets to it
+	go func() {
+		defer w.running.Done()
+		defer close(out)
+		defer cancel()
+		defer stop()
+		f.run()
+	}()
 	return out
 }
 
@@ -78,7 +87,7 @@ func (w *faultyWatcher) Close() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.once.Do(func() { close(w.closing) })
+	w.end()
 	err := w.next.Close()
 	w.running.Wait()
 	return err
@@ -96,10 +105,8 @@ func failed(err error) clientv3.WatchResponse {
 }
 
 type faultyWatch struct {
-	w        *faultyWatcher
 	l        *link
-	ctx      context.Context
-	cancel   context.CancelFunc
+	ctx      context.Context // ends when the consumer is gone or the client closed
 	in       clientv3.WatchChan
 	out      chan clientv3.WatchResponse
 	requires bool
@@ -107,9 +114,6 @@ type faultyWatch struct {
 }
 
 func (f *faultyWatch) run() {
-	defer f.w.running.Done()
-	defer close(f.out)
-	defer f.cancel()
 	var doomed <-chan time.Time
 	if f.doom != nil {
 		t := time.NewTimer(f.doom.wait)
@@ -135,7 +139,7 @@ func (f *faultyWatch) run() {
 			return
 		case <-f.l.gone:
 			return
-		case <-f.w.closing:
+		case <-f.ctx.Done():
 			return
 		}
 	}
@@ -174,22 +178,15 @@ func (f *faultyWatch) carry(r clientv3.WatchResponse) bool {
 // leaderIsThere holds what a watch would say while there is no leader, and ends
 // a watch that requires one when that takes too long.
 func (f *faultyWatch) leaderIsThere() bool {
-	for waited := time.Duration(0); !f.l.hasLeader(); {
-		d := time.Until(f.l.leaderlessUntil())
-		if f.requires {
-			d = min(d, leaderPatience-waited)
-		}
-		if !f.wait(d) {
-			return false
-		}
-		if waited += d; f.requires && waited >= leaderPatience && !f.l.hasLeader() {
-			if f.deliver(failed(rpctypes.ErrNoLeader)) {
-				f.l.v.bite(NoLeader)
-			}
-			return false
-		}
+	patience := time.Duration(math.MaxInt64)
+	if f.requires {
+		patience = leaderPatience
 	}
-	return true
+	found, err := f.l.awaitLeader(f.ctx, patience)
+	if err == nil && !found && f.deliver(failed(rpctypes.ErrNoLeader)) {
+		f.l.v.bite(NoLeader)
+	}
+	return found
 }
 
 // lost ends the watch, every second time with a word.
@@ -207,7 +204,6 @@ func (f *faultyWatch) lost(d verdict) {
 
 // overtaken compacts the server past what the watch was about to deliver.
 func (f *faultyWatch) overtaken() {
-	f.cancel()
 	rev, err := f.l.v.compact()
 	if err != nil {
 		return // the server is stopping
@@ -220,18 +216,7 @@ func (f *faultyWatch) overtaken() {
 }
 
 // wait lets d pass, unless the consumer has gone or the process ends.
-func (f *faultyWatch) wait(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-f.ctx.Done():
-	case <-f.l.gone:
-	case <-f.w.closing:
-	}
-	return false
-}
+func (f *faultyWatch) wait(d time.Duration) bool { return f.l.sleep(f.ctx, d) == nil }
 
 func (f *faultyWatch) deliver(r clientv3.WatchResponse) bool {
 	select {
@@ -239,7 +224,6 @@ func (f *faultyWatch) deliver(r clientv3.WatchResponse) bool {
 		return true
 	case <-f.ctx.Done():
 	case <-f.l.gone:
-	case <-f.w.closing:
 	}
 	return false
 }

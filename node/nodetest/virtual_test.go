@@ -2,6 +2,7 @@ package nodetest_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func TestExpireLease(t *testing.T) {
 		<-ctx.Done()
 		if h.Valid() || !errors.Is(h.Err(), recipes.ErrLost) {
 			t.Errorf("valid %v, err %v", h.Valid(), h.Err())
+		}
+		if h.Context(t.Context()).Err() == nil {
+			t.Error("a context made after the end lives")
 		}
 		if v.ExpireLease(1) {
 			t.Error("a lease that never was has expired")
@@ -115,6 +119,66 @@ func TestPause(t *testing.T) {
 		}
 		if _, err := v.Recipes().Mutex("x").TryLock(t.Context()); err != nil {
 			t.Errorf("TryLock: %v", err)
+		}
+	})
+}
+
+// Heal ends everything that goes wrong, at once.
+func TestHeal(t *testing.T) {
+	nodetest.Virtual(t, 3, func(t *testing.T, v *nodetest.VirtualNode) {
+		p := v.Process("p")
+		w := p.Etcd().Watch(t.Context(), "k")
+		p.LoseLeader(time.Hour)
+		v.LoseLeader(time.Hour)
+		v.Faults(nodetest.Faults{Error: 1})
+		p.Faults()
+		p.Pause()
+		if _, err := v.Server().Put(t.Context(), "k", "v"); err != nil {
+			t.Errorf("the server's own client met a fault: %v", err)
+		}
+		v.Elapse(time.Minute)
+		healed := time.Now()
+		v.Heal()
+		if r := <-w; len(r.Events) != 1 {
+			t.Errorf("the watch said %v", r)
+		}
+		for range 100 {
+			if _, err := p.Etcd().Put(t.Context(), "k", "v"); err != nil {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(healed); d != 0 {
+			t.Errorf("it took %v", d)
+		}
+		v.Faults(nodetest.Faults{Error: 1})
+		if _, err := p.Etcd().Put(t.Context(), "k", "v"); err == nil {
+			t.Error("a healed process does not meet the faults of all any more")
+		}
+	})
+}
+
+// A process has its own session, owner and fences; its name starts it once.
+func TestProcess(t *testing.T) {
+	nodetest.Virtual(t, 3, func(t *testing.T, v *nodetest.VirtualNode) {
+		p := v.Process("p")
+		if v.Process("p") != p || p.Name() != "p" || p.Recipes() == v.Recipes() {
+			t.Error("processes are not kept apart by their names")
+		}
+		var source recipes.Source = p
+		h, err := source.Recipes().Mutex("x").Lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Recipes().Mutex("x").TryLock(t.Context()); !errors.Is(err, recipes.ErrLocked) || !strings.Contains(err.Error(), "by p ") {
+			t.Errorf("TryLock: %v", err)
+		}
+		v.Self().Crash()
+		v.Self().Crash()
+		if _, err := v.Recipes().Mutex("x").TryLock(t.Context()); err == nil {
+			t.Error("the first process did not crash")
+		}
+		if err := h.Release(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

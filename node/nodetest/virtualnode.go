@@ -123,21 +123,20 @@ func (v *VirtualNode) Rand() *rand.Rand { return v.rand }
 // and CloseEtcd has no effect. A start that is refused fails the test.
 func (v *VirtualNode) Process(name string, opts ...recipes.Options) *Process {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	p := v.processes[name]
-	if v.ended || p != nil && !p.Crashed() {
-		v.mu.Unlock()
+	switch {
+	case v.ended && p == nil:
+		return v.self // which has ended
+	case v.ended, p != nil && !p.Crashed():
 		return p
 	}
-	v.started[name]++
-	n := v.started[name]
-	v.mu.Unlock()
 	var o recipes.Options
 	if len(opts) > 0 {
 		o = opts[0]
 	}
-	p = v.newProcess(name, n, o)
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	v.started[name]++
+	p = v.newProcess(name, v.started[name], o)
 	v.processes[name] = p
 	return p
 }
@@ -239,7 +238,9 @@ func (v *VirtualNode) compact() (rev int64, err error) {
 }
 
 // Elapse lets d of virtual time pass and returns when every goroutine of the
-// bubble waits for something: what was due has been done.
+// bubble waits for something: what was due has been done. Where several
+// goroutines do this, use it in place of synctest.Wait, which only one may call
+// at a time; Process.Crash calls it too.
 func (v *VirtualNode) Elapse(d time.Duration) {
 	time.Sleep(d)
 	v.settle()
