@@ -6,14 +6,17 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// A member that is alone has nobody to wait for, but raft would still let a
-// random election timeout pass, up to a second with the usual timing. campaign
-// makes it stand at once, by the message with which a leader hands over.
+// A member that founds its cluster alone has nobody to wait for, but raft would
+// still let a random election timeout pass, up to a second and a half with the
+// usual timing. campaign makes it stand at once, by the message with which a
+// leader hands over. raft ignores the message until the entry that makes the
+// member a voter is applied, so it is repeated for a while; then raft's own
+// clock has to do.
 //
-// It is safe with any membership, since a campaign only asks for votes; it is
-// done for a lone voter, because elsewhere it would disturb. raft ignores the
-// message while a change of members is still to be applied, as on a first
-// start, so it is repeated for a while; then raft's own clock has to do.
+// It is only for a member without a past. raft panics if it is to stand for
+// election while entries that it does not yet know to be applied are gone from
+// memory, and etcd drops them a moment before it tells raft, once there are a
+// hundred. A new member has one.
 func (m *Member) campaign() {
 	const tries, pause = 20, 2 * time.Millisecond
 	self := m.srv.MemberID()

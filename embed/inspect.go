@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/etcd/api/v3/version"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+	"golang.org/x/sys/unix"
 )
 
 // inspect reads the data before etcd does. What it refuses costs nothing: the
@@ -133,7 +134,10 @@ func readDB(path string) (facts *dbFacts, err error) {
 		if p := recover(); p != nil {
 			facts, err = nil, fmt.Errorf("read database: %v", p)
 			if file != nil {
-				file.Close() // drops the lock that bolt took with it
+				// Closing alone would not drop bolt's lock, since the mapping that
+				// is left behind holds the open file too.
+				_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+				file.Close()
 			}
 		}
 	}()

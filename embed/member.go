@@ -22,6 +22,7 @@ type Member struct {
 	last  *lastWord
 	guard *spaceGuard
 
+	fresh   bool        // it has no past: this start made its log
 	removed atomic.Bool // etcd said that this member was removed
 	clocks  *sampler
 

@@ -9,6 +9,7 @@ import (
 
 	etcdembed "go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
 )
 
@@ -73,6 +74,7 @@ func newMember(cfg Config) *Member {
 		stopping: make(chan struct{}),
 		done:     make(chan struct{}),
 	}
+	m.fresh = !wal.Exist(walDir(cfg))
 	m.life, m.end = context.WithCancelCause(context.Background())
 	dirs := []string{cfg.Dir}
 	if cfg.WALDir != "" {
@@ -173,7 +175,9 @@ func (m *Member) run() {
 	m.calls = m.view.remotes(Seam{})
 	m.client = m.view.newClient(Seam{})
 	m.clocks = newSampler(m.srv)
-	m.tasks.Go(m.campaign)
+	if m.fresh {
+		m.tasks.Go(m.campaign)
+	}
 	m.tasks.Go(m.sample)
 	m.tasks.Go(m.compact)
 	go m.watchFate()
