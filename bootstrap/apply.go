@@ -6,15 +6,27 @@ import "slices"
 const keepAborted = 128
 
 // Apply returns the state that must be on disk before p is carried out, or
-// before anybody is told of it. It changes nothing that s shares.
+// before anybody is told of it. It changes nothing that s shares. A plan that
+// changes nothing returns a state that is equal to s.
+//
+// The start counter grows with every change of what the node is bound to, so
+// that who saw the change also sees when the disk is set back to before it.
 func Apply(s State, p Plan) State {
+	t := s.apply(p)
+	if t.Pledge != s.Pledge || t.Started != s.Started || t.Member != s.Member || t.Evidence != s.Evidence || len(t.Aborted) != len(s.Aborted) || t.Floor != s.Floor {
+		t.Starts++
+	}
+	return t
+}
+
+func (s State) apply(p Plan) State {
 	s.Attempt = max(s.Attempt, p.Attempt)
 	if s.Evidence == nil && !s.Member {
 		s.Evidence = p.Evidence
 	}
 	switch p.Kind {
 	case Pledge:
-		s.Pledge = p.Roster
+		s.bind(p.Roster)
 		s.Discard = false // Decide pledges only once the old directory is gone
 	case Start:
 		s.Started = true
@@ -22,7 +34,11 @@ func Apply(s State, p Plan) State {
 		s.Member = true
 		s.EtcdCluster, s.EtcdMember = p.etcdCluster, p.etcdMember
 	case Abort:
-		s = s.abort(p.Roster.Hash())
+		if p.Roster == s.Pledge {
+			s = s.abort(s.Pledged())
+		} else {
+			s = s.abort(p.Roster.Hash())
+		}
 	case Release:
 		if p.Roster == nil { // only the directory was left
 			break

@@ -6,7 +6,7 @@ import "slices"
 // clock, no I/O, nothing kept. It is called after every round of questions, also
 // while the member runs. DESIGN.md has the rules and why they are safe.
 func Decide(s State, v View) Plan {
-	d := decision{s: &s, v: &v, seeds: HashSeeds(v.Join)}
+	d := decision{s: &s, v: &v}
 	d.look()
 	kind, reasons := d.choose()
 	d.plan.Kind, d.plan.Waiting = kind, append(reasons, d.plan.Waiting...)
@@ -15,11 +15,19 @@ func Decide(s State, v View) Plan {
 
 // decision is one call of Decide at work.
 type decision struct {
-	s     *State
-	v     *View
-	seeds Hash // of the own join list
-	h     Hash // of the own pledge
-	plan  Plan
+	s    *State
+	v    *View
+	h    Hash // of the own pledge
+	join Hash // of the own join list; see seeds
+	plan Plan
+}
+
+// seeds is the hash of the own join list.
+func (d *decision) seeds() Hash {
+	if d.join == (Hash{}) {
+		d.join = HashSeeds(d.v.Join)
+	}
+	return d.join
 }
 
 // look takes in what is to be remembered whatever is decided: the highest
@@ -232,7 +240,7 @@ func (d *decision) hopeless(holders []string) []Reason {
 	r := d.s.Pledge
 	self, _ := r.Founder(d.s.ID)
 	switch {
-	case r.Cluster != d.v.Cluster || r.Voters != d.v.Voters || r.Seeds != d.seeds || d.v.JoinOnly:
+	case r.Cluster != d.v.Cluster || r.Voters != d.v.Voters || r.Seeds != d.seeds() || d.v.JoinOnly:
 		return []Reason{{Code: "pledge-outdated", Roster: d.h}}
 	case self != d.v.Advertise:
 		return []Reason{{Code: "pledge-moved", Roster: d.h, Ours: self.PeerURL, Theirs: d.v.Advertise.PeerURL}}
@@ -276,7 +284,7 @@ func (d *decision) lost(f Founder) (Reason, bool) {
 		switch {
 		case a.Pledge != nil && !a.Pledge.Equal(*d.s.Pledge):
 			return Reason{Code: "founder-elsewhere", Nodes: []NodeRef{d.ref(f.ID)}}, true
-		case a.Advertise != f, a.Voters != d.v.Voters, a.Seeds != d.seeds, a.JoinOnly:
+		case a.Advertise != f, a.Voters != d.v.Voters, a.Seeds != d.seeds(), a.JoinOnly:
 			return Reason{Code: "founder-changed", Nodes: []NodeRef{d.ref(f.ID)}, Ours: f.PeerURL, Theirs: a.Advertise.PeerURL}, true
 		}
 	}

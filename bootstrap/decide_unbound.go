@@ -127,7 +127,7 @@ func better(a, b *Roster) bool {
 }
 
 func (d *decision) agrees(r *Roster, c []candidate) bool {
-	if r.Cluster != d.v.Cluster || r.Voters != d.v.Voters || r.Seeds != d.seeds || r.Check() != nil {
+	if r.Cluster != d.v.Cluster || r.Voters != d.v.Voters || r.Seeds != d.seeds() || r.Check() != nil {
 		return false
 	}
 	if _, on := r.Founder(d.s.ID); !on {
@@ -147,7 +147,7 @@ func (d *decision) agrees(r *Roster, c []candidate) bool {
 			if a.Pledge != nil && !a.Pledge.Equal(*r) {
 				return false
 			}
-			if h == (Hash{}) {
+			if h == (Hash{}) && len(a.Aborted) > 0 {
 				h = r.Hash()
 			}
 			if a.renounces(r, h) {
@@ -176,7 +176,7 @@ func (d *decision) propose(c []candidate) *Roster {
 	if !self || len(founders) < d.v.Voters || !d.enoughSeeds(seeds) {
 		return nil
 	}
-	r := NewRoster(d.v.Cluster, d.seeds, d.plan.Attempt+1, founders...)
+	r := NewRoster(d.v.Cluster, d.seeds(), d.plan.Attempt+1, founders...)
 	if r.Check() != nil {
 		return nil
 	}

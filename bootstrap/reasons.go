@@ -175,7 +175,7 @@ func (d *decision) differs(i int, a *Answer) []Reason {
 	if a.Voters != d.v.Voters {
 		r = append(r, Reason{Code: "voters-differ", Nodes: who, Have: d.v.Voters, Want: a.Voters})
 	}
-	if a.Seeds != d.seeds {
+	if a.Seeds != d.seeds() {
 		r = append(r, Reason{Code: "join-differs", Nodes: who, Ours: strings.Join(d.v.Join, " "), Theirs: strings.Join(a.Join, " ")})
 	}
 	return r

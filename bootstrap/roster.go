@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"net/netip"
 	"slices"
 	"strings"
@@ -95,20 +94,13 @@ func AbortQuorum(n int) int { return n - Quorum(n) + 1 }
 // length before it. The encoding never changes; another one gets another first
 // line.
 func (r Roster) Hash() Hash {
-	e := encoder{h: sha256.New()}
-	e.text("quorate roster v1")
-	e.text(r.Cluster)
-	e.number(uint64(r.Voters))
-	e.text(string(r.Seeds[:]))
-	e.number(uint64(r.Attempt))
-	e.number(uint64(len(r.Founders)))
-	for _, f := range r.Founders {
-		e.text(f.ID)
-		e.text(addrText(f.Gossip))
-		e.text(addrText(f.RPC))
-		e.text(f.PeerURL)
+	e := make(encoder, 0, 1024).text("quorate roster v1").text(r.Cluster).number(uint64(r.Voters)).text(string(r.Seeds[:])).
+		number(uint64(r.Attempt)).number(uint64(len(r.Founders)))
+	for i := range r.Founders {
+		f := &r.Founders[i]
+		e = e.text(f.ID).addr(f.Gossip).addr(f.RPC).text(f.PeerURL)
 	}
-	return e.sum()
+	return sha256.Sum256(e)
 }
 
 // Token is etcd's initial cluster token. It contains the roster's hash, and etcd
@@ -190,10 +182,7 @@ func (f Founder) check() error {
 // [SeedTexts].
 func HashSeeds(seeds []string) Hash {
 	l := slices.Compact(slices.Sorted(slices.Values(seeds)))
-	e := encoder{h: sha256.New()}
-	e.text("quorate seeds v1")
-	e.text(strings.Join(l, "\n"))
-	return e.sum()
+	return sha256.Sum256(make(encoder, 0, 256).text("quorate seeds v1").text(strings.Join(l, "\n")))
 }
 
 // addrText is empty for no address.
@@ -204,18 +193,20 @@ func addrText(a netip.AddrPort) string {
 	return a.String()
 }
 
-// encoder hashes fields so that no two lists of them give the same bytes.
-type encoder struct{ h hash.Hash }
+// encoder writes fields one after the other, so that no two lists of them give
+// the same bytes.
+type encoder []byte
 
-func (e encoder) number(n uint64) {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], n)
-	e.h.Write(b[:])
+func (e encoder) number(n uint64) encoder { return binary.BigEndian.AppendUint64(e, n) }
+
+func (e encoder) text(s string) encoder { return append(e.number(uint64(len(s))), s...) }
+
+func (e encoder) addr(a netip.AddrPort) encoder {
+	at := len(e)
+	e = e.number(0)
+	if a.IsValid() {
+		e = a.AppendTo(e)
+	}
+	binary.BigEndian.PutUint64(e[at:], uint64(len(e)-at-8))
+	return e
 }
-
-func (e encoder) text(s string) {
-	e.number(uint64(len(s)))
-	e.h.Write([]byte(s))
-}
-
-func (e encoder) sum() Hash { return Hash(e.h.Sum(nil)) }

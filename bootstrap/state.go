@@ -85,6 +85,10 @@ type State struct {
 	Peers []KnownNode // other nodes by ID, at most 64
 
 	format  int // of the file it was read from; 0 for a new one
+	pledged struct {
+		of   *Roster // whose hash it is: Pledge, or it is out of date
+		hash Hash
+	}
 	unknown map[string]json.RawMessage
 }
 
@@ -126,7 +130,7 @@ func (s State) MemberOf() Hash {
 	case !s.Member:
 		return Hash{}
 	case s.Pledge != nil:
-		return s.Pledge.Hash()
+		return s.Pledged()
 	default:
 		return sha256.Sum256([]byte("quorate single v1\n" + s.ID))
 	}
@@ -137,7 +141,15 @@ func (s State) Pledged() Hash {
 	if s.Pledge == nil {
 		return Hash{}
 	}
+	if s.pledged.of == s.Pledge {
+		return s.pledged.hash
+	}
 	return s.Pledge.Hash()
+}
+
+// bind sets the pledge.
+func (s *State) bind(r *Roster) {
+	s.Pledge, s.pledged.of, s.pledged.hash = r, r, r.Hash()
 }
 
 // HasAborted tells whether the node has aborted that roster.

@@ -95,6 +95,9 @@ func parseState(b []byte) (State, error) {
 		Started: j.Started, Member: j.Member, Aborted: j.Aborted, Floor: j.Floor, Evidence: j.Evidence, Discard: j.Discard,
 		EtcdCluster: uint64(j.EtcdCluster), EtcdMember: uint64(j.EtcdMember), Peers: j.Peers, format: head.Format,
 	}
+	if j.Pledge != nil {
+		s.bind(j.Pledge)
+	}
 	if head.Format == 1 {
 		s.Ports.Raft = head.RaftPort
 	}
