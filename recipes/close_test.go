@@ -13,7 +13,7 @@ import (
 )
 
 func TestCloseWhileHoldingAndWaiting(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{TTL: ttl})
 		other, _ := w.process(recipes.Options{TTL: ttl})
 		h := must(c.Mutex("a").Lock(w.ctx))
@@ -65,7 +65,7 @@ func TestCloseWhileHoldingAndWaiting(t *testing.T) {
 
 // Close waits for a callback, and revokes its lease only then.
 func TestCloseWaitsForCallbacks(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{TTL: ttl})
 		inside := make(chan string)
 		result := make(chan error)
@@ -102,7 +102,7 @@ func TestCloseWaitsForCallbacks(t *testing.T) {
 // A callback that does not end in time keeps its lease until that expires; the
 // others, and what waits on the same lease, are freed.
 func TestCloseLeavesStubbornCallbacks(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{TTL: ttl})
 		holder, _ := w.process(recipes.Options{TTL: time.Minute})
 		must(holder.Mutex("b").Lock(w.ctx))
@@ -144,7 +144,7 @@ func TestCloseLeavesStubbornCallbacks(t *testing.T) {
 
 // Without a quorum Close ends all the same.
 func TestCloseCutOff(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{TTL: ttl})
 		h := must(c.Mutex("a").Lock(w.ctx))
 		go c.Mutex("a").Lock(w.ctx)
@@ -166,7 +166,7 @@ func TestCloseCutOff(t *testing.T) {
 // What a killed process held is free as soon as the next one revokes the leases
 // it remembered; they are remembered before a key is put under them.
 func TestRememberAndRevoke(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		var mu sync.Mutex
 		var leases []int64
 		early := true

@@ -16,7 +16,7 @@ import (
 // etcd's own Mutex (and so `etcdctl lock`) on the same prefix stands in the same
 // line: neither holds while the other does, and both get their turn.
 func TestInterop(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{})
 		etcd := w.m.NewClient(newFaults().seam())
 		defer etcd.Close()

@@ -16,7 +16,7 @@ import (
 
 // One watch a line, however many claims, closed after idling.
 func TestOneWatchALine(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{})
 		opened := func() (n int) { f.set(func(f *faults) { n = f.opened }); return n }
 		use := func(name string) {
@@ -57,7 +57,7 @@ func TestOneWatchALine(t *testing.T) {
 // What happens between the snapshot and the watch must not be missed: the holder
 // leaves at the very moment the waiter's watch opens.
 func TestWatchThenSnapshot(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		a, _ := w.process(recipes.Options{Owner: "a"})
 		b, f := w.process(recipes.Options{Owner: "b"})
 		h := must(a.Mutex("x").Lock(w.ctx))
@@ -78,7 +78,7 @@ func TestWatchThenSnapshot(t *testing.T) {
 
 // A snapshot from below the watch's revision is not taken.
 func TestOldSnapshot(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		a, _ := w.process(recipes.Options{Owner: "a"})
 		b, f := w.process(recipes.Options{Owner: "b"})
 		must(b.Mutex("warm").Lock(w.ctx))
@@ -111,7 +111,7 @@ func TestOldSnapshot(t *testing.T) {
 // A waiter gets the lock although its watch was lost, and the store compacted,
 // while the holder left.
 func TestLostWatchAndCompaction(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		a, _ := w.process(recipes.Options{Owner: "a"})
 		b, f := w.process(recipes.Options{Owner: "b"})
 		for i := range 20 {
@@ -149,7 +149,7 @@ func TestLostWatchAndCompaction(t *testing.T) {
 
 // First come, first served, among the goroutines of one process as well.
 func TestOrder(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		a, _ := w.process(recipes.Options{Owner: "a"})
 		b, _ := w.process(recipes.Options{Owner: "b"})
 		h := must(a.Mutex("x").Lock(w.ctx))

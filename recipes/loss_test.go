@@ -27,7 +27,7 @@ func TestHolderEndsBeforeItsLease(t *testing.T) {
 		"an older leader": func(f *faults) { f.oldTerm = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtually(t, func(w *world) {
+			virtually(t, func(t *testing.T, w *world) {
 				c, f := w.process(recipes.Options{TTL: ttl})
 				h := must(c.Mutex("a").Lock(w.ctx))
 				hctx := h.Context(w.ctx)
@@ -76,7 +76,7 @@ func TestHolderEndsBeforeItsLease(t *testing.T) {
 
 // The deadline counts from when a proof was sent, not from when its answer came.
 func TestDeadlineFromTheSending(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{TTL: ttl})
 		h := must(c.Mutex("a").Lock(w.ctx))
 		const delay = 900 * time.Millisecond
@@ -107,7 +107,7 @@ func TestDeletedFromOutside(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtually(t, func(w *world) {
+			virtually(t, func(t *testing.T, w *world) {
 				c, _ := w.process(recipes.Options{TTL: ttl})
 				h := must(c.Mutex("a").Lock(w.ctx))
 				start := time.Now()
@@ -130,7 +130,7 @@ func TestDeletedFromOutside(t *testing.T) {
 
 // What was held before a loss stays lost; a waiter goes on under a new session.
 func TestWaiterOutlivesItsSession(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		other, _ := w.process(recipes.Options{TTL: ttl, Owner: "other"})
 		c, _ := w.process(recipes.Options{TTL: ttl, Owner: "c"})
 		first := must(other.Mutex("a").Lock(w.ctx))
@@ -154,7 +154,7 @@ func TestWaiterOutlivesItsSession(t *testing.T) {
 
 // Nothing is granted while the session is Suspect.
 func TestNothingGrantedWhileSuspect(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		other, _ := w.process(recipes.Options{TTL: ttl, Owner: "other"})
 		c, f := w.process(recipes.Options{TTL: ttl, Owner: "c"})
 		first := must(other.Mutex("a").Lock(w.ctx))

@@ -13,7 +13,7 @@ import (
 )
 
 func TestLockAndRelease(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{Owner: "me"})
 		ctx := w.ctx
 		h := must(c.Mutex("a").Lock(ctx))
@@ -48,7 +48,7 @@ func TestLockAndRelease(t *testing.T) {
 
 // Exclusion and growing fences among goroutines and processes.
 func TestExclusion(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		var (
 			mu     sync.Mutex
 			inside int
@@ -109,7 +109,7 @@ func TestExclusion(t *testing.T) {
 // Of many who try at the same time one gets it; the others are told at once and
 // leave nothing behind.
 func TestTryLockRace(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var won []*recipes.Held

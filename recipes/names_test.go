@@ -19,7 +19,7 @@ import (
 func TestNames(t *testing.T) {
 	names := []string{"a", "a/b", "a/", "/a", "a%2Fb", "ab", "..", ".", "-x", " ", "\x00", "\xff", "größe", strings.Repeat("x", 255)}
 	for range 2 {
-		virtually(t, func(w *world) {
+		virtually(t, func(t *testing.T, w *world) {
 			c, _ := w.process(recipes.Options{})
 			for _, name := range names {
 				ctx, cancel := context.WithTimeout(w.ctx, time.Second)
@@ -34,7 +34,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{})
 		for name, tc := range map[string]struct {
 			m    *recipes.Mutex
@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestTTL(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{TTL: 2500 * time.Millisecond})
 		for want, m := range map[time.Duration]*recipes.Mutex{
 			3 * time.Second: c.Mutex("a"),
@@ -85,7 +85,7 @@ func TestTTL(t *testing.T) {
 }
 
 func TestDo(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{})
 		m := c.Mutex("a")
 		boom := errors.New("boom")
@@ -136,7 +136,7 @@ func TestDo(t *testing.T) {
 
 // Guarded writes of a former holder are refused.
 func TestGuard(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, _ := w.process(recipes.Options{})
 		write := func(h *recipes.Held, v string) bool {
 			return must(w.m.Client().Txn(w.ctx).If(h.Guard()).Then(put("acct", v)).Commit()).Succeeded
@@ -156,7 +156,7 @@ func TestGuard(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		var got []string
 		c, _ := w.process(recipes.Options{Notify: func(e recipes.Event) { got = append(got, fmt.Sprint(e.Type, " ", e.Name)) }})
 		h := must(c.Mutex("a").Lock(w.ctx))

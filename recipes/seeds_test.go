@@ -52,7 +52,7 @@ func TestSeeds(t *testing.T) {
 	turns := 0
 	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			virtually(t, func(w *world) { turns += storm(w, rand.New(rand.NewPCG(seed, 1))) })
+			virtually(t, func(t *testing.T, w *world) { turns += storm(w, rand.New(rand.NewPCG(seed, 1))) })
 		})
 	}
 	t.Logf("%d seeds, %d turns", *seeds, turns)

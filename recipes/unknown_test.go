@@ -28,7 +28,7 @@ func TestLostAnswer(t *testing.T) {
 		"Lock": (*recipes.Mutex).Lock, "TryLock": (*recipes.Mutex).TryLock,
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtually(t, func(w *world) {
+			virtually(t, func(t *testing.T, w *world) {
 				c, f := w.process(recipes.Options{})
 				f.set(func(f *faults) { f.lostReply = nth(1, 2) })
 				h, err := take(c.Mutex("a"), w.ctx)
@@ -56,7 +56,7 @@ func TestLostAnswer(t *testing.T) {
 // A put of unknown outcome arrives after its caller gave up, and after the
 // withdrawal: it must not stand in line.
 func TestLatePut(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{})
 		must(c.Mutex("warm").Lock(w.ctx))
 		late := make(chan struct{})
@@ -90,7 +90,7 @@ func TestLatePut(t *testing.T) {
 // The first put is under way while the second gets through, is granted and
 // released: the first must find the door shut.
 func TestLateFirstPut(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{})
 		must(c.Mutex("warm").Lock(w.ctx))
 		late := make(chan struct{})
@@ -112,7 +112,7 @@ func TestLateFirstPut(t *testing.T) {
 
 // A wait that ends while nobody answers says so, and who is missing.
 func TestNoQuorum(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{Missing: func() string { return "box2, box3" }})
 		ctx, cancel := context.WithTimeout(w.ctx, 3*time.Second)
 		defer cancel()
@@ -150,7 +150,7 @@ func TestNoQuorum(t *testing.T) {
 
 // A release that is not confirmed in time goes on in the background.
 func TestReleaseInTheBackground(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{TTL: time.Minute})
 		h := must(c.Mutex("a").Lock(w.ctx))
 		f.set(func(f *faults) { f.cut = true })
@@ -171,7 +171,7 @@ func TestReleaseInTheBackground(t *testing.T) {
 
 // Many waits that are cancelled at any moment leave nothing behind.
 func TestCancelStorm(t *testing.T) {
-	virtually(t, func(w *world) {
+	virtually(t, func(t *testing.T, w *world) {
 		c, f := w.process(recipes.Options{})
 		holder, _ := w.process(recipes.Options{Owner: "holder"})
 		f.set(func(f *faults) { f.lostReply = func(n int) bool { return n%7 == 0 } })

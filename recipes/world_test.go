@@ -26,7 +26,7 @@ type world struct {
 	lastFaults *faults // of the process made last
 }
 
-func virtually(t *testing.T, f func(w *world)) {
+func virtually(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func virtually(t *testing.T, f func(w *world)) {
 				t.Error(err)
 			}
 		}()
-		f(w)
+		f(t, w)
 	})
 }
 
