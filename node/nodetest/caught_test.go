@@ -66,7 +66,7 @@ func TestCaught(t *testing.T) {
 	for name, child := range children {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.Command(self, "-test.run=^TestCaught$", "-test.v")
-			cmd.Env = append(os.Environ(), asChild+"="+name)
+			cmd.Env = append(os.Environ(), asChild+"="+name, "TMPDIR="+t.TempDir()) // a panic leaves files
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Fatalf("it passed:\n%s", out)
