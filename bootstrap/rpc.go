@@ -32,8 +32,10 @@ const (
 // A Caller is who asks, as it says itself. It is a hint: whoever wants to know
 // asks back.
 type Caller struct {
-	ID  string         `json:"id"`
-	RPC netip.AddrPort `json:"rpc"` // where it answers
+	ID   string         `json:"id"`
+	Boot string         `json:"boot"`
+	RPC  netip.AddrPort `json:"rpc"`  // where it answers
+	News uint64         `json:"news"` // counts what it has to tell; another number is worth a question
 }
 
 // request and response are the JSON of the cluster RPC. Each side tells its
@@ -183,7 +185,7 @@ func readRequest(body []byte) (request, error) {
 	if q.Format < 1 || q.Since < 1 || q.Since > q.Format || q.Nonce == "" || len(q.Nonce) > nonceMax {
 		return request{}, errors.New("read request: no format or nonce of ours")
 	}
-	if !idPattern.MatchString(q.From.ID) || !reachable(q.From.RPC) {
+	if !idPattern.MatchString(q.From.ID) || len(q.From.Boot) > nonceMax || !reachable(q.From.RPC) {
 		q.From = Caller{}
 	}
 	return q, nil

@@ -40,8 +40,7 @@ var (
 type AskConfig struct {
 	TLS     *tls.Config // the client's side: own leaf, authority, server name
 	Cluster string
-	Self    Caller // told with each question
-	Gate    *Gate  // for tests
+	Gate    *Gate // for tests
 }
 
 // Asker asks other nodes over the cluster RPC. Its methods may be called from
@@ -82,13 +81,13 @@ func (a *Asker) Close() {
 	a.t.CloseIdleConnections()
 }
 
-// Ask asks the node at addr what it attests. The answer was made after the
+// Ask asks the node at addr what it attests, and says who asks. The answer was made after the
 // question was sent, for it carries the question's nonce. ctx bounds it; the
 // errors are [ErrUnreachable], [ErrOtherSecret], [ErrCertDates], [ErrStranger]
 // and [ErrVersion], with what is known beside it.
-func (a *Asker) Ask(ctx context.Context, addr netip.AddrPort) (Answer, error) {
+func (a *Asker) Ask(ctx context.Context, addr netip.AddrPort, from Caller) (Answer, error) {
 	nonce := rand.Text()
-	body, err := json.Marshal(request{Format: RPCFormat, Since: RPCFormat, Cluster: a.cfg.Cluster, Nonce: nonce, From: a.cfg.Self})
+	body, err := json.Marshal(request{Format: RPCFormat, Since: RPCFormat, Cluster: a.cfg.Cluster, Nonce: nonce, From: from})
 	if err != nil {
 		return Answer{}, fmt.Errorf("ask %s: %w", addr, err)
 	}

@@ -75,7 +75,7 @@ func TestServeBounds(t *testing.T) {
 		t.Errorf("%d of 40 idle connections were closed at once, want 8", n)
 	}
 	for deadline := time.Now().Add(15 * time.Second); ; {
-		if _, err := asker(t, "acme", id.client, nil).Ask(t.Context(), s.addr); err == nil {
+		if _, err := asker(t, "acme", id.client, nil).Ask(t.Context(), s.addr, caller); err == nil {
 			break // the idle ones ran into the handshake's time
 		} else if time.Now().After(deadline) {
 			t.Fatalf("strangers keep a peer out: %v", err)

@@ -17,7 +17,7 @@ func FuzzRPC(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	question, err := json.Marshal(request{RPCFormat, RPCFormat, "acme", "n", Caller{own.ID, at}})
+	question, err := json.Marshal(request{RPCFormat, RPCFormat, "acme", "n", Caller{own.ID, own.Boot, at, 7}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -52,14 +52,14 @@ func FuzzRPC(f *testing.F) {
 func TestRPCRoundTrip(t *testing.T) {
 	own := Begin(NewState(), NewBoot(), DataNone)
 	at := netip.MustParseAddrPort("127.0.0.1:1")
-	q, err := json.Marshal(request{RPCFormat, RPCFormat, "acme", "n1", Caller{own.ID, at}})
+	q, err := json.Marshal(request{RPCFormat, RPCFormat, "acme", "n1", Caller{own.ID, own.Boot, at, 7}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	code, resp, from := respond(q, "acme", func() Answer {
 		return Attest(own, Own{Cluster: "acme", Voters: 3, Advertise: Founder{ID: own.ID, Gossip: at, RPC: at, PeerURL: "https://127.0.0.1:3"}})
 	})
-	if code != http.StatusOK || from != (Caller{own.ID, at}) {
+	if code != http.StatusOK || from != (Caller{own.ID, own.Boot, at, 7}) {
 		t.Fatalf("status %d, from %+v", code, from)
 	}
 	b, err := json.Marshal(resp)

@@ -66,6 +66,8 @@ func attest() bootstrap.Answer {
 		Advertise: bootstrap.Founder{ID: s.ID, Gossip: at(1), RPC: at(2), PeerURL: "https://127.0.0.1:3"}})
 }
 
+var caller = bootstrap.Caller{ID: "00c0ffee12345678", Boot: "b", RPC: netip.AddrPortFrom(loopback, 9)}
+
 type served struct {
 	addr  netip.AddrPort
 	asked atomic.Int64
@@ -89,7 +91,7 @@ func serve(t testing.TB, cluster string, config *tls.Config, a bootstrap.Answer,
 }
 
 func asker(t testing.TB, cluster string, config *tls.Config, gate *bootstrap.Gate) *bootstrap.Asker {
-	a := bootstrap.NewAsker(bootstrap.AskConfig{TLS: config, Cluster: cluster, Gate: gate, Self: bootstrap.Caller{ID: bootstrap.NewState().ID, RPC: netip.AddrPortFrom(loopback, 9)}})
+	a := bootstrap.NewAsker(bootstrap.AskConfig{TLS: config, Cluster: cluster, Gate: gate})
 	t.Cleanup(a.Close)
 	return a
 }
@@ -100,7 +102,7 @@ func TestAsk(t *testing.T) {
 	s := serve(t, "acme", id.server, want, nil)
 	a := asker(t, "acme", id.client, nil)
 	for range 3 {
-		got, err := a.Ask(t.Context(), s.addr)
+		got, err := a.Ask(t.Context(), s.addr, caller)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +114,7 @@ func TestAsk(t *testing.T) {
 		t.Errorf("told of %d questions", n)
 	}
 	s.rpc.Close()
-	if _, err := a.Ask(t.Context(), s.addr); !errors.Is(err, bootstrap.ErrUnreachable) {
+	if _, err := a.Ask(t.Context(), s.addr, caller); !errors.Is(err, bootstrap.ErrUnreachable) {
 		t.Errorf("err = %v after Close", err)
 	}
 }
@@ -179,7 +181,7 @@ func TestAskErrors(t *testing.T) {
 		}), ours.client, nil, bootstrap.ErrVersion, "does not understand"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := asker(t, "acme", tt.client, tt.gate).Ask(t.Context(), tt.addr)
+			_, err := asker(t, "acme", tt.client, tt.gate).Ask(t.Context(), tt.addr, caller)
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("err = %v, want %v with %q", err, tt.want, tt.text)
 			}
@@ -201,7 +203,7 @@ func TestAskIsBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if _, err := asker(t, "acme", acme(t).client, nil).Ask(ctx, addr); !errors.Is(err, bootstrap.ErrUnreachable) {
+	if _, err := asker(t, "acme", acme(t).client, nil).Ask(ctx, addr, caller); !errors.Is(err, bootstrap.ErrUnreachable) {
 		t.Errorf("err = %v", err)
 	}
 	if d := time.Since(start); d > 2*time.Second {

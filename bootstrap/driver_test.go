@@ -1,0 +1,353 @@
+package bootstrap_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorate/quorate/bootstrap"
+)
+
+func virtual(t *testing.T, f func(t *testing.T, w *fleet)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { f(t, newFleet(t)) })
+}
+
+func TestDriverForms(t *testing.T) {
+	for n := 1; n <= 5; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			virtual(t, func(t *testing.T, w *fleet) {
+				for _, n := range w.addAll(n) {
+					n.start()
+				}
+				took := w.until("all are members", 1500*time.Millisecond, formed(w.all...))
+				t.Logf("formed in %v", took)
+				w.one()
+				for _, n := range w.all {
+					if want := []string{"pledged", "started", "member"}; !slices.Equal(n.events, want) {
+						t.Errorf("events = %v, want %v", n.events, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestDriverSingle needs nobody.
+func TestDriverSingle(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		n := w.add(1, 1).start()
+		w.until("it is a member", 100*time.Millisecond, formed(n))
+	})
+}
+
+// TestDriverWaits starts two of three; the third is off, and its address
+// swallows packets. It must be named, and come in fast when it comes.
+func TestDriverWaits(t *testing.T) {
+	for _, swallow := range []bool{false, true} {
+		t.Run(fmt.Sprintf("swallow=%v", swallow), func(t *testing.T) {
+			virtual(t, func(t *testing.T, w *fleet) {
+				w.addAll(3)
+				off := w.all[2]
+				off.swallow = swallow
+				w.all[0].start()
+				w.all[1].start()
+				w.until("the missing one is named", 3*time.Second, func() bool {
+					return w.all[0].has("voters-missing", "waiting for 1 of 3 voters") && w.all[0].has("seed-silent", "10.0.0.3:4780")
+				})
+				time.Sleep(10 * time.Minute)
+				for _, n := range w.all[:2] {
+					if s := n.driver.State(); s.Pledge != nil || s.Started {
+						t.Errorf("%s did not wait: %+v", n.own.Name, s)
+					}
+				}
+				off.start()
+				t.Logf("joined in %v", w.until("all are members", 4*time.Second, formed(w.all...)))
+				w.one()
+			})
+		})
+	}
+}
+
+// TestDriverCrashes ends a node at each of its saves, on either side of it, and
+// starts it again from its disk.
+func TestDriverCrashes(t *testing.T) {
+	for _, voters := range []int{1, 3} {
+		for save := 1; save <= 8; save++ {
+			for _, how := range []crash{before, after} {
+				t.Run(fmt.Sprintf("voters=%d,save=%d,after=%v", voters, save, how == after), func(t *testing.T) {
+					virtual(t, func(t *testing.T, w *fleet) {
+						w.addAll(voters)
+						victim := w.all[0]
+						victim.crash = func(n int, _ bootstrap.State) crash {
+							if n == save {
+								return how
+							}
+							return survives
+						}
+						for _, n := range w.all {
+							n.start()
+						}
+						time.Sleep(3 * time.Second)
+						if victim.dead() {
+							victim.stop()
+							time.Sleep(time.Second)
+							victim.start()
+						}
+						w.until("all are members", 20*time.Second, formed(w.all...))
+						w.one()
+						for _, n := range w.all {
+							for _, p := range n.driver.Status().Problems {
+								t.Errorf("%s still says %s: %s", n.own.Name, p.Code, p)
+							}
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestDriverCrashLeavesTheStart loses the process inside etcd's first start: the
+// directory is empty or has a log that says nothing.
+func TestDriverCrashInStart(t *testing.T) {
+	for _, left := range []bootstrap.Data{bootstrap.DataNone, bootstrap.DataEmpty} {
+		t.Run(fmt.Sprint(left), func(t *testing.T) {
+			virtual(t, func(t *testing.T, w *fleet) {
+				w.addAll(3)
+				victim := w.all[1]
+				victim.refuse = errCrashed
+				for _, n := range w.all {
+					n.start()
+				}
+				w.until("the others are members", 3*time.Second, formed(w.all[0], w.all[2]))
+				victim.stop()
+				victim.refuse, victim.dir = nil, left
+				victim.start()
+				w.until("all are members", 3*time.Second, formed(w.all...))
+				w.one()
+			})
+		})
+	}
+}
+
+// TestDriverRestartsAlone starts a node with data while nobody else answers.
+func TestDriverRestartsAlone(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		for _, n := range w.addAll(3) {
+			n.start()
+		}
+		w.until("all are members", 3*time.Second, formed(w.all...))
+		for _, n := range w.all {
+			n.stop()
+			n.swallow = true
+		}
+		n := w.all[0].start()
+		w.until("its member runs", time.Millisecond, n.runs)
+		w.until("the others are shown", time.Millisecond, func() bool {
+			s := n.driver.Status()
+			return len(s.Nodes) == 2 && !s.Nodes[0].RPC && !s.Nodes[1].RPC && s.Nodes[0].Founder.RPC.IsValid()
+		})
+		w.until("since when they are away is told", 70*time.Second, func() bool { return n.driver.Status().Nodes[0].RPCFor > time.Minute })
+	})
+}
+
+// TestDriverLateAndWiped has a fourth machine, and one whose disk is lost: both
+// find the cluster, say so, and never form another.
+func TestDriverLateAndWiped(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		join := []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"}
+		for i := 1; i <= 4; i++ {
+			w.add(i, 3, join...).start()
+		}
+		w.until("three are members", 3*time.Second, func() bool {
+			return len(members(w)) == 3
+		})
+		time.Sleep(time.Minute)
+		in := members(w)
+		if len(in) != 3 {
+			t.Fatalf("%d members", len(in))
+		}
+		for _, n := range w.all {
+			if !slices.Contains(in, n) && (!n.has("cluster-exists", "") || n.driver.Status().Phase != "joining") {
+				t.Errorf("the spare says %+v", n.driver.Status().Problems)
+			}
+		}
+		lost := in[0]
+		lost.stop()
+		lost.wipe()
+		lost.start()
+		w.until("the wiped one finds the cluster", 5*time.Second, func() bool { return lost.has("cluster-exists", "") })
+		time.Sleep(time.Minute)
+		if s := lost.driver.State(); s.Pledge != nil || s.Evidence == nil {
+			t.Errorf("state = %+v", s)
+		}
+		w.one()
+	})
+}
+
+func members(w *fleet) []*vnode {
+	var in []*vnode
+	for _, n := range w.all {
+		if n.driver != nil && n.member() != (bootstrap.Hash{}) {
+			in = append(in, n)
+		}
+	}
+	return in
+}
+
+// TestDriverClustersMeet forms two clusters that cannot know of each other, and
+// lets them.
+func TestDriverClustersMeet(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		a := w.add(1, 1, "10.0.0.1").start()
+		b := w.add(2, 1, "10.0.0.2").start()
+		w.until("each is a cluster", time.Second, func() bool { return len(members(w)) == 2 })
+		b.driver.Asked(bootstrap.Caller{ID: a.own.Advertise.ID, Boot: "b", RPC: a.own.Advertise.RPC})
+		w.until("both tell", 10*time.Second, func() bool { return a.has("foreign-cluster", "n2") && b.has("foreign-cluster", "n1") })
+		if !a.runs() || !b.runs() {
+			t.Error("a cluster was stopped")
+		}
+	})
+}
+
+// TestDriverCopy runs a node and a copy of its disk on another machine: both stop
+// their member. A disk that was rolled back stops its own.
+func TestDriverCopy(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		for _, n := range w.addAll(3) {
+			n.start()
+		}
+		w.until("all are members", 3*time.Second, formed(w.all...))
+		real := w.all[0]
+		real.stop()
+		disk, old := real.state, real.state
+		real.start()
+		w.until("it runs again", 10*time.Second, formed(w.all...))
+		time.Sleep(30 * time.Second) // the others have seen the new start
+
+		fake := w.add(9, 3, "10.0.0.1", "10.0.0.2", "10.0.0.3")
+		fake.state, fake.dir, fake.began = disk, bootstrap.DataWhole, real.began
+		fake.own.Advertise.ID = disk.ID
+		fake.start()
+		w.until("both are blocked", 30*time.Second, func() bool {
+			return fake.driver.Status().Phase == "blocked" && real.driver.Status().Phase == "blocked" && !fake.runs() && !real.runs()
+		})
+		if !slices.Contains(real.events, "blocked") {
+			t.Errorf("events = %v", real.events)
+		}
+		fake.stop()
+		real.stop()
+		real.start()
+		w.until("the real one runs after a restart", 30*time.Second, func() bool { return real.runs() && real.driver.Status().Phase == "member" })
+
+		real.stop()
+		old.Starts = 0
+		real.state = old
+		real.start()
+		w.until("the old disk is blocked", 10*time.Second, func() bool { return real.has("disk-old", "") && !real.runs() })
+		w.one()
+	})
+}
+
+// TestDriverTriesAgain has a machine that refuses to start the member, and one
+// that cannot save.
+func TestDriverTriesAgain(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		w.addAll(3)
+		a, b := w.all[0], w.all[1]
+		a.refuse = errors.New("port in use")
+		full := true
+		b.crash = func(_ int, s bootstrap.State) crash {
+			if full && s.Pledge != nil {
+				b.mu.Unlock() // not a crash: only an error
+				b.mu.Lock()
+				return before
+			}
+			return survives
+		}
+		for _, n := range w.all {
+			n.start()
+		}
+		time.Sleep(2 * time.Second)
+		if s := b.driver.State(); s.Pledge != nil {
+			t.Errorf("tells what is not on its disk: %+v", s)
+		}
+		w.until("the disk is told", 5*time.Second, func() bool { return b.has("state-write", "") })
+		b.mu.Lock()
+		full, b.crashed = false, false
+		b.mu.Unlock()
+		w.until("the refusal is told", 40*time.Second, func() bool { return a.has("member-start", "port in use") })
+		a.mu.Lock()
+		a.refuse = nil
+		a.mu.Unlock()
+		w.until("all are members", 20*time.Second, formed(w.all...))
+		if a.has("member-start", "") || b.has("state-write", "") {
+			t.Errorf("the problems stay:\n%s", w)
+		}
+	})
+}
+
+// TestDriverUnderFaults cuts and heals links and kills nodes at random, and then
+// lets all be well: one cluster comes of it, never two.
+func TestDriverUnderFaults(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			virtual(t, func(t *testing.T, w *fleet) {
+				r := rand.New(rand.NewPCG(uint64(seed), 1))
+				w.addAll(3 + 2*(seed%2))
+				links := map[[2]*vnode]cutting{}
+				w.cut = func(from, to *vnode) cutting { return links[[2]*vnode{from, to}] }
+				for range 60 {
+					w.mu.Lock()
+					a, b := w.all[r.IntN(len(w.all))], w.all[r.IntN(len(w.all))]
+					if a != b {
+						links[[2]*vnode{a, b}] = cutting(r.IntN(3))
+					}
+					w.mu.Unlock()
+					n := w.all[r.IntN(len(w.all))]
+					switch {
+					case n.driver == nil || n.dead():
+						n.stop()
+						n.start()
+					case r.IntN(4) == 0:
+						n.stop()
+					case r.IntN(3) == 0:
+						n.mu.Lock()
+						at, how := n.saves+1+r.IntN(2), crash(1+r.IntN(2))
+						n.crash = func(save int, _ bootstrap.State) crash {
+							if save == at {
+								return how
+							}
+							return survives
+						}
+						n.mu.Unlock()
+					}
+					time.Sleep(time.Duration(r.Int64N(int64(1500 * time.Millisecond))))
+				}
+				w.mu.Lock()
+				clear(links)
+				w.mu.Unlock()
+				for _, n := range w.all {
+					n.mu.Lock()
+					n.crash = nil
+					n.mu.Unlock()
+					if n.driver == nil || n.dead() {
+						n.stop()
+						n.start()
+					}
+				}
+				w.until("all are members in the end", 3*time.Minute, formed(w.all...))
+				w.one()
+			})
+		})
+	}
+}
