@@ -31,9 +31,12 @@ type Config struct {
 	// Dir and never shared. If empty, the log is kept in Dir.
 	WALDir string
 
-	// PeerURL is the address that other members use, "https://10.0.0.1:4782";
-	// the member listens on it and advertises it.
+	// PeerURL is the address that other members use, "https://10.0.0.1:4782".
 	PeerURL string
+
+	// ListenURL is the address that the member listens on, such as
+	// "https://0.0.0.0:4782". If empty, PeerURL.
+	ListenURL string
 
 	// InitialCluster are the founders, name to peer URL. If nil, this member
 	// founds a cluster alone. It is ignored when Dir holds a member.

@@ -32,7 +32,13 @@ func etcdConfig(c Config, lg *zap.Logger, opts []grpc.ServerOption) (*etcdembed.
 	if c.WALDir != "" {
 		e.WalDir = walDir(c)
 	}
-	e.ListenPeerUrls = []url.URL{*peer}
+	listen := peer
+	if c.ListenURL != "" {
+		if listen, err = url.Parse(c.ListenURL); err != nil {
+			return nil, fmt.Errorf("parse listen URL: %w", err)
+		}
+	}
+	e.ListenPeerUrls = []url.URL{*listen}
 	e.AdvertisePeerUrls = []url.URL{*peer}
 	e.InitialCluster = initialCluster(c)
 	e.InitialClusterToken = c.Token // part of the cluster's ID: two foundings can never talk

@@ -14,13 +14,55 @@ import (
 // Config says how a node runs. The zero value works: a single node on a
 // temporary directory that is usable at once.
 //
-// A node with a DataDir is kept there and comes back from it. No field but
-// DataDir changes what kind of node it is.
+// There are two kinds of node. Without Join it is a single node: its DataDir may
+// be empty, and Cluster and Secret are refused, so that a forgotten Join cannot
+// make three islands out of three machines. With Join it is one of several that
+// form a cluster: DataDir, Cluster and Secret are demanded. No other field
+// changes the kind.
 type Config struct {
 	// Name is what people call this node in Status, events and lock owners.
 	// It is never an identity: two nodes may share it, and it may change. If
 	// empty, the host name.
 	Name string
+
+	// Cluster is the cluster's name, the same on all its nodes: 1 to 63 of a-z,
+	// 0-9 and "-". It separates clusters that share a network and goes into
+	// every key that is derived from Secret. It needs Join.
+	Cluster string
+
+	// Join lists the gossip addresses of the machines that form the cluster, the
+	// same list on all of them, this one included: IP addresses, with a port
+	// where it is not the default of 4780. It is used until the cluster has
+	// formed, and to find each other again later. If empty, a single node.
+	Join []string
+
+	// Voters is how many nodes form the cluster: 1 to 7, and odd, since an even
+	// number survives no more failures than one less. All of them must be
+	// present once, at the forming. It needs Join. If zero, the length of Join.
+	Voters int
+
+	// Secret is the cluster's secret, the same on all its nodes, made by peer
+	// secret new or NewSecret. Whoever has it is a voter. It needs Join.
+	Secret Secret
+
+	// Listen is the IP address on which gossip, cluster RPC and raft listen. It
+	// needs Join. If empty, all addresses, or the loopback address if Join has
+	// no others.
+	Listen string
+
+	// Advertise is the IP address under which the other nodes reach this one. It
+	// needs Join. If empty, the entry of Join that is this machine's, else the
+	// address from which packets to the first entry leave.
+	Advertise string
+
+	// BasePort is the gossip port (TCP and UDP); cluster RPC and raft are on the
+	// next two (TCP). It needs Join. If zero, 4780.
+	BasePort int
+
+	// Ports sets the ports one by one, instead of BasePort; 0 in it is a free
+	// port that is chosen once and kept in DataDir. It needs Join. If nil, from
+	// BasePort.
+	Ports *Ports
 
 	// DataDir is the directory that holds everything this node must keep. It is
 	// created with mode 0700, used by one process at a time, and must not be
@@ -55,7 +97,8 @@ type Config struct {
 	// zero, 10 s. A recipe may ask for another one.
 	TTL time.Duration
 
-	// Timing is raft's clock. If zero, 10 ms and 100 ms for a single node.
+	// Timing is raft's clock. If zero, 10 ms and 100 ms for a single node, 100 ms
+	// and 1 s for others. It must be the same on all nodes.
 	Timing Timing
 
 	// CertLifetime is the life of derived certificates, at least an hour, for
@@ -81,6 +124,11 @@ type Config struct {
 	// EtcdConfig may change etcd's own configuration last of all. It can break
 	// every promise made here. If nil, nothing is changed.
 	EtcdConfig func(*embed.EtcdConfig)
+}
+
+// Ports are the ports of a node in a cluster, TCP, and for Gossip UDP too.
+type Ports struct {
+	Gossip, RPC, Raft int
 }
 
 // Timing is raft's clock: Tick is the time between heartbeats, Election the
@@ -133,6 +181,9 @@ func (c *Config) check() error {
 	}
 	if c.Timing == (Timing{}) {
 		c.Timing = Timing{Tick: 10 * time.Millisecond, Election: 100 * time.Millisecond}
+		if len(c.Join) > 0 {
+			c.Timing = Timing{Tick: 100 * time.Millisecond, Election: time.Second}
+		}
 	}
 	if c.CloseTimeout == 0 {
 		c.CloseTimeout = defaultCloseTimeout
@@ -166,7 +217,7 @@ func (c *Config) check() error {
 	case c.CloseTimeout < 0:
 		return refuse(fmt.Sprintf("CloseTimeout is %v", c.CloseTimeout), "a bound cannot be negative", "leave CloseTimeout zero for 10s")
 	}
-	return nil
+	return c.checkKind()
 }
 
 func refuse(what, why, do string) error {

@@ -17,7 +17,7 @@ import (
 //	GET /v1/status            Status as JSON
 //	GET /v1/events            server-sent events; Last-Event-ID or ?after=ID
 //	                          resumes, ?follow=false ends after the backlog
-//	GET /livez                200 while the node's state loop turns
+//	GET /livez                200 while Node.Healthy returns nil
 //	GET /readyz               200 if a linearizable read succeeds within 2 s
 const (
 	maxHeaderBytes  = 16 << 10
@@ -99,12 +99,14 @@ func (n *Node) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (n *Node) serveLive(w http.ResponseWriter, _ *http.Request) {
-	if age := n.loopAge(); age > loopLimit {
-		http.Error(w, fmt.Sprintf("the state loop has not turned for %v", age.Round(time.Second)), http.StatusServiceUnavailable)
+func (n *Node) serveLive(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if n.phase.Load() == Starting {
+		fmt.Fprintln(w, "ok: starting")
 		return
 	}
-	if err := n.Err(); err != nil {
+	if err := n.Healthy(ctx); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

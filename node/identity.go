@@ -31,7 +31,36 @@ func (i *identity) load() *certificates { return i.current.Load() }
 // from http to https.
 func (n *Node) loadIdentity() error {
 	if !n.cfg.TLS.isZero() {
-		return n.checkOwn()
+		if err := n.checkOwn(); err != nil || len(n.cfg.Join) == 0 {
+			return err
+		}
+		// Gossip is encrypted with the secret all the same.
+		secret, err := n.secret()
+		if err != nil {
+			return err
+		}
+		keys, err := pki.Derive(secret, n.clusterName())
+		if err != nil {
+			return err
+		}
+		n.gossipKey = keys.GossipKey()
+		return nil
+	}
+	secret, err := n.secret()
+	if err != nil {
+		return err
+	}
+	keys, err := pki.Derive(secret, n.clusterName())
+	if err != nil {
+		return err
+	}
+	n.gossipKey = keys.GossipKey()
+	return n.mint(keys)
+}
+
+func (n *Node) secret() (pki.Secret, error) {
+	if n.cfg.Secret.read != nil {
+		return n.cfg.Secret.read()
 	}
 	path := filepath.Join(n.dir, "cluster.secret")
 	secret, err := pki.ReadSecretFile(path)
@@ -39,14 +68,14 @@ func (n *Node) loadIdentity() error {
 		secret = pki.NewSecret()
 		err = pki.WriteSecretFile(path, secret)
 	}
-	if err != nil {
-		return err
+	return secret, err
+}
+
+func (n *Node) clusterName() string {
+	if n.cfg.Cluster != "" {
+		return n.cfg.Cluster
 	}
-	keys, err := pki.Derive(secret, singleCluster)
-	if err != nil {
-		return fmt.Errorf("derive keys: %w", err)
-	}
-	return n.mint(keys)
+	return singleCluster
 }
 
 // checkOwn looks at certificates of the user's own, whose dates pass and whose

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quorate/quorate/bootstrap"
-	"github.com/quorate/quorate/embed"
 	"github.com/quorate/quorate/internal/dirlock"
 	"github.com/quorate/quorate/recipes"
 )
@@ -32,8 +32,13 @@ type Node struct {
 
 	state    bootstrap.State // written by Start only
 	identity identity        // certificates; replaced by the state loop only
-	member   atomic.Pointer[embed.Member]
+	host     *host           // the member, which comes and goes
+	fellows  *fellows        // nil for a single node
 	client   *recipes.Client
+
+	gossipKey [32]byte        // of a cluster
+	listenURL string          // where the member listens, if not at its peer URL
+	gate      *bootstrap.Gate // cuts this node off, for tests; else nil
 
 	cancel     context.CancelFunc        // ends the state loop
 	loop       sync.WaitGroup            // the state loop and what it started
@@ -135,28 +140,21 @@ func (n *Node) end(err error) {
 
 // missing says who is not there, for errors about quorum.
 func (n *Node) missing() string {
-	m := n.member.Load()
-	if m == nil {
+	m, _ := n.host.current()
+	if m != nil {
+		return fmt.Sprintf("this member knows no raft leader among %d voters", len(m.Members()))
+	}
+	if n.fellows == nil || n.fellows.driver == nil {
 		return "the member of this node has not started"
 	}
-	return fmt.Sprintf("this member knows no raft leader among %d voters", len(m.Members()))
-}
-
-func (n *Node) facts() facts {
-	f := facts{phase: n.phase.Load().(Phase), now: time.Now(), etcdSocket: n.etcdSocket, dead: n.Err()}
-	if m := n.member.Load(); m != nil {
-		f.member = m.Status()
+	var texts []string
+	for _, p := range n.fellows.driver.Status().Problems {
+		texts = append(texts, p.What)
 	}
-	if since := n.leaderless.Load(); since != nil {
-		f.leaderless = time.Since(*since)
+	if len(texts) == 0 {
+		return "this node is not in a cluster yet"
 	}
-	if id := n.identity.load(); id != nil {
-		f.tls, f.certEnd = id.problems, id.end
-	}
-	if err := n.found.Load(); err != nil {
-		f.corrupt = *err
-	}
-	return f
+	return strings.Join(texts, "; ")
 }
 
 // Close gives back what the node holds and stops it: contexts of held locks end

@@ -5,23 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/quorate/quorate/embed"
 )
-
-// facts is all that Status and its problems are made of, gathered without
-// blocking.
-type facts struct {
-	phase      Phase
-	member     embed.Status
-	etcdSocket string
-	now        time.Time
-	tls        []Problem     // found in the certificates at start
-	certEnd    time.Time     // when the derived certificates end; zero if they do not
-	dead       error         // why the member ended by itself
-	corrupt    error         // what the corruption check found
-	leaderless time.Duration // how long no leader has been known; as the state loop saw it
-}
 
 // leaderlessGrace is how long an election may go on before it is a problem to
 // show.
@@ -43,10 +27,10 @@ func diagnose(f facts) []Problem {
 		}
 		add(p)
 	}
-	if f.phase == Running && f.member.Leader == 0 && f.leaderless >= leaderlessGrace {
+	if f.running && f.phase != Stopped && f.member.Leader == 0 && f.leaderless >= leaderlessGrace {
 		add(Problem{Code: "no-quorum", What: "no raft leader is known to this member", Why: "a majority of the voters cannot be reached, or an election is going on", Do: "wait a second and look again with peer status; then see which members are down"})
 	}
-	if f.phase == Running && f.member.SpaceLow {
+	if f.running && f.phase != Stopped && f.member.SpaceLow {
 		add(Problem{Code: "space-low", What: "writes are refused on this node",
 			Why: fmt.Sprintf("the disk of its data directory has %d MiB free, under the guard of %d MiB; etcd would end when its log cannot be written", f.member.FreeBytes>>20, int64(minFreeBytes)>>20),
 			Do:  "free space on that disk: df -h shows it; writes go on by themselves then"})
@@ -70,6 +54,9 @@ func diagnose(f facts) []Problem {
 	}
 	if !f.certEnd.IsZero() && !f.now.Before(f.certEnd) {
 		add(Problem{Code: "cert-expired", What: "this member's certificate ended on " + f.certEnd.UTC().Format(time.RFC3339), Why: "it could not be renewed, or the clock jumped", Do: "look for \"renew certificates\" in the log, and check the clock"})
+	}
+	if f.driver != nil && f.phase != Stopped {
+		ps = append(ps, f.driver.Problems...)
 	}
 	return append(ps, f.tls...)
 }

@@ -13,7 +13,7 @@ import (
 // constant list below fails when a code is added without a row.
 func TestDiagnose(t *testing.T) {
 	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-	good := facts{phase: Running, now: now, etcdSocket: "/run/peer/etcd.sock",
+	good := facts{phase: Running, running: true, now: now, etcdSocket: "/run/peer/etcd.sock",
 		member: embed.Status{ID: 1, Leader: 1, FreeBytes: 1 << 30, Quota: 512 << 20}}
 	for _, tt := range []struct {
 		name     string
@@ -22,7 +22,7 @@ func TestDiagnose(t *testing.T) {
 		why, say string
 	}{
 		{"all well", func(*facts) {}, "", "", ""},
-		{"starting without a leader", func(f *facts) { f.phase = Starting; f.member.Leader = 0 }, "", "", ""},
+		{"starting without a leader", func(f *facts) { f.phase, f.running, f.member.Leader = Starting, false, 0 }, "", "", ""},
 		{"an election goes on", func(f *facts) { f.member.Leader, f.leaderless = 0, leaderlessGrace-1 }, "", "", ""},
 		{"no leader", func(f *facts) { f.member.Leader, f.leaderless = 0, leaderlessGrace }, "no-quorum", "majority", "peer status"},
 		{"little space", func(f *facts) { f.member.SpaceLow, f.member.FreeBytes = true, 127<<20 }, "space-low", "127 MiB free", "df -h"},

@@ -114,7 +114,7 @@ func (r Remote) ready(ctx context.Context, quorum bool) error {
 	if err != nil {
 		return err
 	}
-	if s.Phase != Running {
+	if s.Phase == Starting || s.Phase == Stopped {
 		return fmt.Errorf("wait for node: it is %s", s.Phase)
 	}
 	if !quorum {

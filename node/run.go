@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/quorate/quorate/embed"
 	"github.com/quorate/quorate/recipes"
 )
@@ -19,14 +21,23 @@ const (
 // certificates fresh, and ends the node when the member ends. It owns all that
 // it compares with; the process's watchdog may be fed by its beat.
 func (n *Node) run(ctx context.Context) {
-	m := n.member.Load()
 	t := time.NewTicker(loopPeriod)
 	defer t.Stop()
 	var was Status // of a node that has not begun, so the first look tells all
-	ready := m.Ready()
+	var served *embed.Member
 	for {
 		n.beat.Store(int64(time.Since(processStart)))
-		changed := m.LeaderChanged() // taken before looking, so that no change is missed
+		m, exchanged := n.host.current()
+		var led, ready, dead, rounds <-chan struct{}
+		if m != nil {
+			led, dead = m.LeaderChanged(), m.Done() // taken before looking, so that no change is missed
+			if m != served {
+				ready = m.Ready()
+			}
+		}
+		if n.fellows != nil {
+			rounds = n.fellows.driver.Changed()
+		}
 		n.watchLeader(m)
 		now := n.Status()
 		n.tell(was, now)
@@ -34,16 +45,21 @@ func (n *Node) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.Done():
+		case <-dead:
+			if again, _ := n.host.current(); again != m || m.Err() == nil {
+				continue // it was stopped, not lost
+			}
 			n.end(m.Err())
 			n.tell(was, n.Status())
 			n.events.add(Event{Type: "stopped", Text: fmt.Sprintf("the member ended: %v", n.err)})
 			return
 		case <-ready:
-			ready = nil
+			served = m
 			n.events.add(Event{Type: "ready", Text: "the node serves"})
-			n.loop.Go(func() { n.settle(ctx) })
-		case <-changed:
+			n.loop.Go(func() { n.settle(ctx, m) })
+		case <-led:
+		case <-exchanged:
+		case <-rounds:
 		case <-t.C:
 			n.renewIdentity()
 		}
@@ -52,7 +68,7 @@ func (n *Node) run(ctx context.Context) {
 
 // watchLeader notes since when no leader is known.
 func (n *Node) watchLeader(m *embed.Member) {
-	if m.Status().Leader != 0 {
+	if m == nil || m.Status().Leader != 0 {
 		n.leaderless.Store(nil)
 	} else if n.leaderless.Load() == nil {
 		now := time.Now()
@@ -106,11 +122,10 @@ func byCode(ps []Problem) map[string]Problem {
 // settle does what needs quorum once there is quorum: it revokes the leases
 // that a killed process of this node left, compares the data with other
 // members, and corrects this member's peer URL.
-func (n *Node) settle(ctx context.Context) {
+func (n *Node) settle(ctx context.Context, m *embed.Member) {
 	if err := n.Ready(ctx); err != nil {
 		return
 	}
-	m := n.member.Load()
 	if old := n.leases.inherited(); len(old) > 0 {
 		if err := recipes.RevokeLeases(ctx, n.Etcd(), old); err != nil {
 			n.log.Warn("revoke leases of the previous run: they end by themselves within their TTL", "err", err)
@@ -121,6 +136,9 @@ func (n *Node) settle(ctx context.Context) {
 	}
 	if err := m.CheckCorruption(); err != nil && ctx.Err() == nil {
 		n.found.Store(&err)
+	}
+	if n.fellows != nil {
+		return // addresses of a cluster are not changed by themselves
 	}
 	self := m.Status().ID
 	url := peerURL(n.state.Ports.Raft)
@@ -147,10 +165,8 @@ func (n *Node) close() error {
 	}
 	cancel()
 	n.cancel()
-	ctx, cancel = context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if err := n.member.Load().Stop(ctx); err != nil && n.Err() == nil {
-		errs = append(errs, fmt.Errorf("stop member: %w", err))
+	if err := n.stopMember(); err != nil && n.Err() == nil {
+		errs = append(errs, err)
 	}
 	n.loop.Wait()
 	n.end(nil)
@@ -160,6 +176,51 @@ func (n *Node) close() error {
 	return errors.Join(errs...)
 }
 
+// stopMember ends what brings the node into a cluster, the member, and then
+// what others reach it by.
+func (n *Node) stopMember() error {
+	var errs []error
+	if n.fellows != nil && n.fellows.driver != nil {
+		n.fellows.driver.Close() // or it would start the member again
+	}
+	if m, _ := n.host.current(); m != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := m.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop member: %w", err))
+		}
+	}
+	n.host.seat.Close()
+	if n.fellows != nil {
+		if err := n.fellows.quit(); err != nil {
+			errs = append(errs, fmt.Errorf("leave gossip: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // stopTimeout bounds the stop of the member: leadership transfer and the end of
 // its listeners take milliseconds, a stuck disk may take for ever.
 const stopTimeout = 10 * time.Second
+
+// Healthy returns nil while this node's own machinery works: its state loop
+// turns, and the member, if one runs, answers a read from its own disk. It says
+// nothing of quorum or of others, so a process's watchdog may be fed by it:
+// a partition makes nobody unhealthy. ctx bounds the read.
+func (n *Node) Healthy(ctx context.Context) error {
+	if age := n.loopAge(); age > loopLimit {
+		return fmt.Errorf("check health: the state loop has not turned for %v", age.Round(time.Second))
+	}
+	if err := n.Err(); err != nil {
+		return err
+	}
+	if m, _ := n.host.current(); m != nil {
+		if _, err := m.Client().Get(ctx, readyKey, clientv3.WithCountOnly(), clientv3.WithSerializable()); err != nil {
+			if again, _ := n.host.current(); again != m {
+				return nil // it was stopped meanwhile
+			}
+			return fmt.Errorf("check health: read from this member: %w", err)
+		}
+	}
+	return nil
+}

@@ -36,6 +36,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	life, endLife := context.WithCancelCause(context.Background())
 	n := &Node{cfg: cfg, log: cfg.Logger, events: newEventLog(), done: make(chan struct{}), life: life, endLife: endLife}
+	n.host = newHost(n)
 	n.phase.Store(Starting)
 	n.beat.Store(int64(time.Since(processStart)))
 	defer func() {
@@ -55,14 +56,16 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err := n.openControl(); err != nil {
 		return nil, err
 	}
-	if err := n.startMember(ctx); err != nil {
-		return nil, err
+	if len(cfg.Join) > 0 {
+		err = n.startCluster(ctx)
+	} else {
+		err = n.startSingle(ctx)
 	}
-	if err := n.sockets.protect(n.etcdSocket); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	n.leases = openLeaseFile(n.dir, n.log)
-	n.client, err = recipes.New(n.member.Load().Client(), recipes.Options{
+	n.client, err = recipes.New(n.host.seat.Client(), recipes.Options{
 		TTL: cfg.TTL, Owner: cfg.Name + ":" + strconv.Itoa(os.Getpid()), Logger: n.log,
 		Remember: n.leases.remember, Missing: n.missing,
 		Notify: func(e recipes.Event) {
@@ -83,10 +86,8 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 // unwind undoes a Start that failed, in reverse.
 func (n *Node) unwind() {
 	n.endLife(ErrClosed)
-	if m := n.member.Load(); m != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		m.Stop(ctx)
+	if err := n.stopMember(); err != nil {
+		n.log.Warn("stop after a failed start", "err", err)
 	}
 	n.events.close()
 	n.release(true)
@@ -178,28 +179,24 @@ func (n *Node) loadState() error {
 // memberDir is the member's directory in the data directory.
 const memberDir = "etcd"
 
-// startMember starts etcd on a loopback port. The port is kept; when it was
-// taken meanwhile another is chosen, since no other machine knows it.
-func (n *Node) startMember(ctx context.Context) error {
+// startSingle starts a member that is alone, on a loopback port. The port is
+// kept; when it was taken meanwhile another is chosen, since no other machine
+// knows it.
+func (n *Node) startSingle(ctx context.Context) error {
 	const tries = 8
 	for try := 1; ; try++ {
-		port, err := n.choosePort(try == 1)
-		if err != nil {
+		if err := n.choosePort(try == 1); err != nil {
 			return err
 		}
-		m, err := embed.Start(ctx, n.memberConfig(port))
+		err := n.host.Start(ctx, nil, false)
 		if errors.Is(err, syscall.EADDRINUSE) && try < tries {
 			continue // somebody was faster between the choice and the use
 		}
-		if err != nil {
-			return err
-		}
-		n.member.Store(m)
-		return nil
+		return err
 	}
 }
 
-func (n *Node) choosePort(kept bool) (int, error) {
+func (n *Node) choosePort(kept bool) error {
 	port := 0
 	if kept {
 		port = n.state.Ports.Raft
@@ -210,17 +207,12 @@ func (n *Node) choosePort(kept bool) (int, error) {
 		l, err = net.Listen("tcp", net.JoinHostPort(loopback, "0"))
 	}
 	if err != nil {
-		return 0, &Error{Problem: Problem{Code: "port", What: "no loopback port can be opened for raft", Why: err.Error(), Do: "see that " + loopback + " is up: ip addr show lo"}, Err: err}
+		return &Error{Problem: Problem{Code: "port", What: "no loopback port can be opened for raft", Why: err.Error(), Do: "see that " + loopback + " is up: ip addr show lo"}, Err: err}
 	}
-	port = l.Addr().(*net.TCPAddr).Port
+	p := n.state.Ports
+	p.Raft = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	if port != n.state.Ports.Raft {
-		n.state.Ports.Raft = port
-		if err := bootstrap.SaveState(n.dir, n.state); err != nil {
-			return 0, dirProblem("the state file cannot be written", err.Error(), "free space, or make "+n.dir+" writable for this user", err)
-		}
-	}
-	return port, nil
+	return n.keepPorts(p)
 }
 
 const loopback = "127.0.0.1"
@@ -229,11 +221,12 @@ func peerURL(port int) string {
 	return "https://" + net.JoinHostPort(loopback, strconv.Itoa(port))
 }
 
-func (n *Node) memberConfig(port int) embed.Config {
+// memberConfig is the member's configuration on the roster r, or alone.
+func (n *Node) memberConfig(r *bootstrap.Roster) embed.Config {
 	f := n.identity.load().files
-	return embed.Config{
-		Name: n.state.ID, Dir: filepath.Join(n.dir, memberDir), WALDir: n.cfg.WALDir,
-		PeerURL: peerURL(port), Token: "quorate/v1/" + singleCluster + "/" + n.state.ID,
+	c := embed.Config{
+		Name: n.state.ID, Dir: n.host.dir(), WALDir: n.cfg.WALDir,
+		PeerURL: peerURL(n.state.Ports.Raft), ListenURL: n.listenURL, Token: "quorate/v1/" + singleCluster + "/" + n.state.ID,
 		PeerTLS: embed.PeerTLS{
 			CertFile: f.CertFile, KeyFile: f.KeyFile, ClientCertFile: f.ClientCertFile, ClientKeyFile: f.ClientKeyFile,
 			CAFile: f.CAFile, ServerName: f.ServerName, AllowedCNs: f.AllowedCNs,
@@ -242,6 +235,13 @@ func (n *Node) memberConfig(port int) embed.Config {
 		Tick: n.cfg.Timing.Tick, Election: n.cfg.Timing.Election, MinFreeBytes: minFreeBytes,
 		Logger: n.log, OnFatal: n.cfg.OnFatal, EtcdConfig: n.cfg.EtcdConfig,
 	}
+	if r != nil {
+		c.InitialCluster, c.Token = r.InitialCluster(), r.Token()
+		if own, ok := r.Founder(n.state.ID); ok {
+			c.PeerURL = own.PeerURL
+		}
+	}
+	return c
 }
 
 func dirProblem(what, why, do string, err error) error {

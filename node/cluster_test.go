@@ -1,0 +1,114 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/node"
+)
+
+// trio is the configuration of three nodes on this machine.
+func trio(t *testing.T) []node.Config {
+	t.Helper()
+	dir, secret := shortDir(t), node.NewSecret()
+	var join []string
+	for range 3 {
+		join = append(join, fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	}
+	var cfgs []node.Config
+	for i, addr := range join {
+		_, port, _ := net.SplitHostPort(addr)
+		var gossip int
+		fmt.Sscan(port, &gossip)
+		cfgs = append(cfgs, node.Config{
+			Name: fmt.Sprintf("n%d", i+1), Cluster: "test", DataDir: filepath.Join(dir, fmt.Sprint("n", i+1)),
+			Join: join, Secret: node.SecretText(secret), Ports: &node.Ports{Gossip: gossip},
+			Timing: node.Timing{Tick: 20 * time.Millisecond, Election: 200 * time.Millisecond},
+		})
+	}
+	return cfgs
+}
+
+// freePort is a port that was free for TCP and UDP a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
+		l.Close()
+		if err == nil {
+			u.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free for TCP and UDP")
+	return 0
+}
+
+func TestThreeNodesFormOneCluster(t *testing.T) {
+	cfgs := trio(t)
+	ctx := within(t, 60*time.Second)
+	began := time.Now()
+	nodes := []*node.Node{start(t, cfgs[0]), start(t, cfgs[1])}
+	short, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
+	err := nodes[0].Ready(short)
+	cancel()
+	if !errors.Is(err, node.ErrNoQuorum) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Ready without the third: %v", err)
+	}
+	if s := nodes[0].Status(); s.Phase != node.Waiting || len(s.Problems) == 0 {
+		t.Errorf("status without the third: %+v", s)
+	}
+	nodes = append(nodes, start(t, cfgs[2]))
+	ids := map[string]bool{}
+	for _, n := range nodes {
+		if err := n.Ready(ctx); err != nil {
+			t.Fatalf("%v\n%+v", err, n.Status())
+		}
+		ids[n.Status().Etcd.ClusterID] = true
+	}
+	t.Logf("formed in %v", time.Since(began))
+	if len(ids) != 1 {
+		t.Fatalf("clusters %v", ids)
+	}
+	h, err := nodes[0].Mutex("x").Lock(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nodes[1].Mutex("x").TryLock(ctx); err == nil {
+		t.Error("two holders")
+	}
+	if err := h.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		s := n.Status()
+		if len(s.Members) != 3 || !s.Quorum || s.Leader == "" {
+			t.Errorf("%s: %+v", s.Name, s)
+		}
+	}
+
+	// A node that stops keeps its membership and comes back from its data.
+	if err := nodes[2].Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nodes[0].Etcd().Put(ctx, "k", "v"); err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, cfgs[2])
+	if err := again.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := again.Etcd().Get(ctx, "k"); err != nil || len(r.Kvs) != 1 {
+		t.Errorf("after the restart: %v, %v", r, err)
+	}
+}

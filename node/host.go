@@ -1,0 +1,159 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/quorate/quorate/bootstrap"
+	"github.com/quorate/quorate/embed"
+)
+
+// host runs the member of this node: it is the one place that starts and stops
+// it. It is a [bootstrap.Member]; the driver of a node of a cluster calls it, or
+// Start does for a single node. mu owns what can change.
+type host struct {
+	n    *Node
+	seat *embed.Seat
+
+	mu      sync.Mutex
+	member  *embed.Member
+	changed chan struct{} // closed when the member comes or goes
+	tried   chan struct{} // closed when a start was first tried
+	first   error         // what came of it
+}
+
+func newHost(n *Node) *host {
+	return &host{n: n, seat: embed.NewSeat(), changed: make(chan struct{}), tried: make(chan struct{})}
+}
+
+// current returns the member, nil if none runs, and a channel that closes when
+// that changes.
+func (h *host) current() (*embed.Member, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.member, h.changed
+}
+
+func (h *host) set(m *embed.Member) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.member = m
+	if m != nil {
+		h.seat.Put(m)
+	} else {
+		h.seat.Clear()
+	}
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// Look says what the member directory holds.
+func (h *host) Look() (bootstrap.MemberData, error) {
+	d, err := embed.Look(embed.Config{Dir: h.dir(), WALDir: h.n.cfg.WALDir})
+	if err != nil {
+		return bootstrap.MemberData{}, err
+	}
+	data := bootstrap.MemberData{EtcdCluster: d.ClusterID, EtcdMember: d.MemberID}
+	switch {
+	case d.Unborn:
+		data.Data = bootstrap.DataEmpty
+	case d.Log:
+		data.Data = bootstrap.DataWhole
+	}
+	return data, nil
+}
+
+// Start runs the member on the roster r, or alone if it is nil.
+func (h *host) Start(ctx context.Context, r *bootstrap.Roster, fresh bool) error {
+	err := h.start(ctx, r, fresh)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.tried:
+	default:
+		h.first = err
+		close(h.tried)
+	}
+	return err
+}
+
+func (h *host) start(ctx context.Context, r *bootstrap.Roster, fresh bool) error {
+	if fresh {
+		if err := h.setAside(); err != nil {
+			return err
+		}
+	}
+	m, err := embed.Start(ctx, h.n.memberConfig(r))
+	if err != nil {
+		return err
+	}
+	if err := h.n.sockets.protect(h.n.etcdSocket); err != nil {
+		m.Stop(ctx)
+		return err
+	}
+	h.set(m)
+	return nil
+}
+
+// Ready is closed once the member has taken part in a quorum.
+func (h *host) Ready() <-chan struct{} {
+	m, _ := h.current()
+	return m.Ready()
+}
+
+// IDs are etcd's cluster and member ID.
+func (h *host) IDs() (cluster, member uint64) {
+	m, _ := h.current()
+	s := m.Status()
+	return s.ClusterID, s.ID
+}
+
+// Stop stops the member and keeps its directory.
+func (h *host) Stop(ctx context.Context) error {
+	m, _ := h.current()
+	if m == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	h.set(nil)
+	if err := m.Stop(ctx); err != nil {
+		return fmt.Errorf("stop member: %w", err)
+	}
+	return nil
+}
+
+// Discard stops the member and moves its directory aside.
+func (h *host) Discard(ctx context.Context) error {
+	if err := h.Stop(ctx); err != nil {
+		return err
+	}
+	return h.setAside()
+}
+
+// setAside moves the member directory away, in place of the one that was moved
+// away before. The caller knows that neither was ever part of a quorum, so
+// nothing in them was acknowledged to anybody; the last is kept for people who
+// wonder.
+func (h *host) setAside() error {
+	for _, dir := range []string{h.dir(), h.n.cfg.WALDir} {
+		if dir == "" {
+			continue
+		}
+		aside := dir + ".discarded"
+		if err := os.RemoveAll(aside); err != nil {
+			return fmt.Errorf("remove %s: %w", aside, err)
+		}
+		if err := os.Rename(dir, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("move the member directory aside: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h *host) dir() string { return filepath.Join(h.n.dir, memberDir) }
