@@ -77,7 +77,7 @@ func App() *cli.App {
 			"5 lock lost; 78 a person must mend something; 128+n ended by signal n; lock ends\n" +
 			"with the code of its command.",
 		Version:              moduleVersion(),
-		Commands:             Commands(),
+		Commands:             peerCommands(),
 		Flags:                []cli.Flag{mark{}},
 		HideHelpCommand:      true,
 		EnableBashCompletion: true,
@@ -86,6 +86,13 @@ func App() *cli.App {
 		Writer:               os.Stdout,
 		ErrWriter:            os.Stderr,
 	}
+}
+
+// peerCommands are those of the binary: what products mount, and what a product
+// does by itself, since it starts its own node from its own configuration.
+func peerCommands() []*cli.Command {
+	all := Commands()
+	return append([]*cli.Command{all[0], runCommand(), configCommand()}, all[1:]...)
 }
 
 // A call is one command being run: its flags, and what the library was not

@@ -144,5 +144,14 @@ func (c *call) logger() (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(name)); err != nil {
 		return nil, c.usage("unknown log level "+quote(name), "the nearest is "+nearest(strings.ToLower(name), []string{"debug", "info", "warn", "error"}))
 	}
-	return slog.New(slog.NewTextHandler(c.app.ErrWriter, &slog.HandlerOptions{Level: level})), nil
+	opts := &slog.HandlerOptions{Level: level}
+	if _, ok := c.app.ErrWriter.(*journal); ok {
+		opts.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey && len(groups) == 0 {
+				return slog.Attr{} // the journal has it
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(c.app.ErrWriter, opts)), nil
 }
