@@ -52,12 +52,14 @@ type Finder interface {
 	Changed() <-chan struct{}
 	SetPhase(phase, member string)
 	AddTargets(...netip.AddrPort)
+	Conflicts() []Conflict
 }
 
-// DriverConfig is what [StartDriver] needs. All but Gossip, Notify and Logger is
-// demanded.
+// DriverConfig is what [StartDriver] needs. All but Boot, Gossip, Notify and
+// Logger is demanded.
 type DriverConfig struct {
 	State  State             // as loaded, or of [NewState]
+	Boot   string            // of this process, as gossip tells it; of [NewBoot] if empty
 	Save   func(State) error // returns nil once it is on disk; see [SaveState]
 	Own    Own               // this node's configuration and addresses
 	Seeds  []netip.AddrPort  // of [ParseJoin]; Own.Join is their texts
@@ -143,7 +145,10 @@ func StartDriver(cfg DriverConfig) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the member directory: %w", err)
 	}
-	s := Begin(cfg.State, NewBoot(), data.Data)
+	if cfg.Boot == "" {
+		cfg.Boot = NewBoot()
+	}
+	s := Begin(cfg.State, cfg.Boot, data.Data)
 	if err := cfg.Save(s); err != nil {
 		return nil, fmt.Errorf("count this start: %w", err)
 	}

@@ -41,7 +41,10 @@ type vnode struct {
 	own     bootstrap.Own
 	seeds   []netip.AddrPort
 	driver  *bootstrap.Driver
-	swallow bool // while it is down
+	swallow bool                                                                              // while it is down
+	boot    string                                                                            // of the next process; empty = any
+	gossip  bootstrap.Finder                                                                  // nil = none
+	asker   func(context.Context, netip.AddrPort, bootstrap.Caller) (bootstrap.Answer, error) // nil = the fleet's network
 
 	mu      sync.Mutex
 	state   bootstrap.State // on disk
@@ -81,10 +84,16 @@ func (w *fleet) add(i int, voters int, join ...string) *vnode {
 	n.wipe()
 	at := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})
 	n.own.Advertise = bootstrap.Founder{ID: n.state.ID, Gossip: netip.AddrPortFrom(at, 4780), RPC: netip.AddrPortFrom(at, 4781), PeerURL: fmt.Sprintf("https://%v:4782", at)}
+	w.enter(n)
+	return n
+}
+
+func (w *fleet) enter(n *vnode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.nodes[n.own.Advertise.RPC] = n
 	w.all = append(w.all, n)
 	w.t.Cleanup(n.stop)
-	return n
 }
 
 // addAll makes n machines that have all of them as join list.
@@ -109,7 +118,7 @@ func (n *vnode) wipe() {
 func (n *vnode) start() *vnode {
 	n.w.t.Helper()
 	n.crashed = false
-	d, err := bootstrap.StartDriver(bootstrap.DriverConfig{State: n.state, Save: n.save, Own: n.own, Seeds: n.seeds, Member: n, Ask: n.ask,
+	d, err := bootstrap.StartDriver(bootstrap.DriverConfig{State: n.state, Boot: n.boot, Save: n.save, Own: n.own, Seeds: n.seeds, Member: n, Ask: n.ask, Gossip: n.gossip,
 		Notify: func(e bootstrap.DriverEvent) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -164,6 +173,9 @@ func (n *vnode) save(s bootstrap.State) error {
 
 // ask is the network: a millisecond each way, and answers as JSON.
 func (n *vnode) ask(ctx context.Context, addr netip.AddrPort, from bootstrap.Caller) (bootstrap.Answer, error) {
+	if n.asker != nil {
+		return n.asker(ctx, addr, from)
+	}
 	w := n.w
 	time.Sleep(time.Millisecond)
 	w.mu.Lock()

@@ -144,6 +144,7 @@ func (d *Driver) targets() []netip.AddrPort {
 		}
 	}
 	t = append(t, d.hints.addrs()...)
+	t = append(t, d.twins()...)
 	own := d.cfg.Own.Advertise
 	t = slices.DeleteFunc(t, func(a netip.AddrPort) bool {
 		// We ask ourselves only where somebody else might answer in our name.
@@ -152,6 +153,23 @@ func (d *Driver) targets() []netip.AddrPort {
 	slices.SortFunc(t, netip.AddrPort.Compare)
 	t = slices.Compact(t)
 	return t[:min(len(t), nodesMax)]
+}
+
+// twins is where somebody else may have our node ID: gossip keeps only one of the
+// two addresses, so the other's ports are guessed.
+func (d *Driver) twins() []netip.AddrPort {
+	if d.cfg.Gossip == nil {
+		return nil
+	}
+	var t []netip.AddrPort
+	for _, c := range d.cfg.Gossip.Conflicts() {
+		for _, a := range []netip.AddrPort{c.Have, c.Other} {
+			if c.ID == d.state.ID && a != d.cfg.Own.Advertise.Gossip && a.Port() < 65535 {
+				t = append(t, netip.AddrPortFrom(a.Addr(), a.Port()+1))
+			}
+		}
+	}
+	return t
 }
 
 func (d *Driver) peers() []Peer {

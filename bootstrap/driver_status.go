@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,9 @@ import (
 
 // udpSilence is how long a living peer may be without an answer by UDP.
 const udpSilence = 15 * time.Second
+
+// conflictFor is how long a conflict in gossip is shown after it was seen.
+const conflictFor = 30 * time.Second
 
 // DriverStatus is where this node stands, for people. It is a value of its own:
 // nothing changes it later, nor may its reader.
@@ -100,7 +104,7 @@ func (d *Driver) nodeStatus(v Seen, p Peer) NodeStatus {
 		RPCAddr: v.Addr, RPCFault: v.Fault, RPCText: v.Text, RPCFor: v.For, Stable: v.Stable}
 	n.Founder = Founder{ID: v.ID, Gossip: p.Gossip, RPC: p.RPC}
 	if at, known := find(d.state.Peers, v.ID); known && p.ID == "" {
-		n.Founder.Gossip, n.Founder.RPC = d.state.Peers[at].Gossip, d.state.Peers[at].RPC
+		n.Name, n.Founder.Gossip, n.Founder.RPC = d.state.Peers[at].Name, d.state.Peers[at].Gossip, d.state.Peers[at].RPC
 	}
 	if m := d.nodes[v.ID]; m != nil {
 		n.RPC = m.fresh
@@ -151,7 +155,28 @@ func (d *Driver) refusals() []problem.Problem {
 		ps = append(ps, problem.Problem{Code: "member-dir", What: "the member directory cannot be read", Why: err.Error(), Do: "make it readable for this user; it is tried again by itself"})
 	}
 	if err := d.failed.act; err != nil {
-		ps = append(ps, problem.Problem{Code: "member-start", What: "the member cannot be started or stopped", Why: err.Error(), Do: "mend the cause; it is tried again by itself"})
+		p := problem.Problem{Code: "member-start", What: "the member cannot be started or stopped", Why: err.Error(), Do: "mend the cause; it is tried again by itself"}
+		if e := (*problem.Error)(nil); errors.As(err, &e) {
+			p = e.Problem // it knows better
+		}
+		ps = append(ps, p)
+	}
+	return append(ps, d.conflicts()...)
+}
+
+// conflicts are node IDs that gossip saw alive at two addresses a moment ago: a
+// copied disk, if it stays. A node that came back under another address looks
+// like that until the old one is held for dead.
+func (d *Driver) conflicts() []problem.Problem {
+	if d.cfg.Gossip == nil {
+		return nil
+	}
+	var ps []problem.Problem
+	for _, c := range d.cfg.Gossip.Conflicts() {
+		if time.Since(c.Seen) < conflictFor {
+			ps = append(ps, problem.Problem{Code: "gossip-conflict", What: fmt.Sprintf("node %s is at two addresses, %s and %s", c.ID, c.Have, c.Other), Why: "its data directory was copied, or its address has just changed",
+				Do: "if this stays for a minute, stop one of the two and empty its data directory"})
+		}
 	}
 	return ps
 }

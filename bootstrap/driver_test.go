@@ -150,7 +150,7 @@ func TestDriverRestartsAlone(t *testing.T) {
 		w.until("its member runs", time.Millisecond, n.runs)
 		w.until("the others are shown", time.Millisecond, func() bool {
 			s := n.driver.Status()
-			return len(s.Nodes) == 2 && !s.Nodes[0].RPC && !s.Nodes[1].RPC && s.Nodes[0].Founder.RPC.IsValid()
+			return len(s.Nodes) == 2 && !s.Nodes[0].RPC && !s.Nodes[1].RPC && s.Nodes[0].Founder.RPC.IsValid() && s.Nodes[0].Name != "" && s.Nodes[1].Name != ""
 		})
 		w.until("since when they are away is told", 70*time.Second, func() bool { return n.driver.Status().Nodes[0].RPCFor > time.Minute })
 	})
@@ -295,11 +295,7 @@ func TestDriverTriesAgain(t *testing.T) {
 // TestDriverUnderFaults cuts and heals links and kills nodes at random, and then
 // lets all be well: one cluster comes of it, never two.
 func TestDriverUnderFaults(t *testing.T) {
-	seeds := 40
-	if testing.Short() {
-		seeds = 10
-	}
-	for seed := range seeds {
+	for seed := range 24 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			virtual(t, func(t *testing.T, w *fleet) {
 				r := rand.New(rand.NewPCG(uint64(seed), 1))

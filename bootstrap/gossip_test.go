@@ -28,6 +28,8 @@ type gossipOptions struct {
 	seeds   []netip.AddrPort
 	sockets *bootstrap.Sockets
 	log     *slog.Logger
+
+	advertise netip.Addr // loopback if it is zero
 }
 
 func startGossip(t *testing.T, o gossipOptions) *gossiper {
@@ -42,7 +44,10 @@ func startGossip(t *testing.T, o gossipOptions) *gossiper {
 		o.cluster = "acme"
 	}
 	p := o.sockets.Ports
-	at := func(port int) netip.AddrPort { return netip.AddrPortFrom(loopback, uint16(port)) }
+	if !o.advertise.IsValid() {
+		o.advertise = loopback
+	}
+	at := func(port int) netip.AddrPort { return netip.AddrPortFrom(o.advertise, uint16(port)) }
 	g := &gossiper{addr: at(p.Gossip), id: o.id, gate: &bootstrap.Gate{}}
 	var err error
 	g.Gossip, err = bootstrap.StartGossip(bootstrap.GossipConfig{

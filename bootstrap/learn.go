@@ -51,6 +51,6 @@ func (k KnownNode) learn(a *Answer, before []KnownNode) KnownNode {
 		// The same counter in another process, or a lower one after a higher.
 		k.Boots = append(slices.Clip(k.Boots), a.Boot)
 	}
-	k.Gossip, k.RPC = a.Advertise.Gossip, a.Advertise.RPC
+	k.Name, k.Gossip, k.RPC = a.Name, a.Advertise.Gossip, a.Advertise.RPC
 	return k
 }

@@ -46,6 +46,7 @@ type Ports struct {
 // last, and its start counter (see [Counter]).
 type KnownNode struct {
 	ID     string         `json:"id"`
+	Name   string         `json:"name,omitempty"` // for people
 	Gossip netip.AddrPort `json:"gossip"`
 	RPC    netip.AddrPort `json:"rpc"`
 	Starts uint64         `json:"starts,omitempty"`
