@@ -215,7 +215,7 @@ func (r *reader) finish(args []string) (line, error) {
 // check compares the arguments with what the command takes.
 func (r *reader) check() {
 	at := r.last()
-	if len(at.commands) > 0 {
+	if len(at.commands) > 0 && !at.runs {
 		r.fail("a command is missing", "it is one of "+strings.Join(commandNames(at), ", "))
 		return
 	}

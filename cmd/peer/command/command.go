@@ -18,7 +18,8 @@
 //     the next command.
 //   - Data for programs is asked for with -o json or -o yaml. Those formats
 //     only grow.
-//   - Nothing asks back, nothing moves, nothing is coloured.
+//   - Nothing asks back, nothing is coloured, and nothing moves but the table of
+//     dev --nodes, on a terminal.
 //   - Exit codes: 0; 1 error; 2 usage; 3 condition false or time-out; 4 no
 //     quorum; 5 lock lost; 78 where a person must mend something; 128+n after
 //     signal n; peer lock ends with the code of its command.
@@ -130,6 +131,15 @@ func command(c *cli.Command, run func(*call) error) *cli.Command {
 		}
 		return run(&call{flags: lib, ctx: lib.Context, app: lib.App, line: in.line, signals: in.signals})
 	}
+	return c
+}
+
+// acting makes a command of ours that does something by itself, and holds
+// others.
+func acting(c *cli.Command, run func(*call) error, commands ...*cli.Command) *cli.Command {
+	c = command(c, run)
+	c.Flags[len(c.Flags)-1] = mark{acts: true}
+	c.Subcommands = commands
 	return c
 }
 

@@ -129,10 +129,14 @@ func (s *settings) startError(err error) error {
 // headline is a status in one line: what runs, or what is missing.
 func headline(s node.Status) string {
 	if s.Phase != node.Running {
-		if len(s.Problems) > 0 {
-			return fmt.Sprintf("%s: %s", s.Phase, plain(s.Problems[0].What))
+		if len(s.Problems) == 0 {
+			return string(s.Phase)
 		}
-		return string(s.Phase)
+		what := plain(s.Problems[0].What)
+		if strings.HasPrefix(what, string(s.Phase)) {
+			return what
+		}
+		return fmt.Sprintf("%s: %s", s.Phase, what)
 	}
 	there, role := 0, "follower"
 	var missing []string

@@ -13,26 +13,38 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/quorate/quorate/bootstrap"
 	"github.com/quorate/quorate/internal/problem"
 	"github.com/quorate/quorate/node"
 )
 
 func devCommand() *cli.Command {
-	return command(&cli.Command{
+	return acting(&cli.Command{
 		Name:  "dev",
 		Usage: "start a node here and now, without configuration",
 		Description: "A single node in this process: nothing to configure, nothing on the network but\n" +
 			"loopback. It stays until Ctrl-C and then leaves nothing behind; with --dir its\n" +
-			"data stays there, and the next start goes on from them.",
+			"data stays there, and the next start goes on from them.\n\n" +
+			"With --nodes it starts so many processes, n1, n2 and so on, that form a cluster,\n" +
+			"and shows them. Break it from a second terminal with the commands below.",
 		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "nodes", Usage: "start `N` processes that form a cluster", Value: 1},
 			&cli.StringFlag{Name: "dir", Usage: "keep the data in `DIR`", TakesFile: true},
 			&cli.StringFlag{Name: "socket", Usage: "put the control socket at `PATH`, in a directory of its own", TakesFile: true},
 			&cli.StringFlag{Name: "log-level", Usage: "log to stderr from `LEVEL` on: debug, info, warn, error", Value: "warn"},
 		},
-	}, runDev)
+	}, runDev, fleetCommands()...)
 }
 
 func runDev(c *call) error {
+	switch n := c.flags.Int("nodes"); {
+	case n < 1 || n > bootstrap.MaxVoters:
+		return c.usage(fmt.Sprintf("--nodes is %d", n), fmt.Sprintf("a cluster has 1 to %d voters", bootstrap.MaxVoters))
+	case n > 1 && c.flags.IsSet("socket"):
+		return c.usage("--socket and --nodes do not go together", "each node has a socket in a directory of its own, in --dir")
+	case n > 1:
+		return runFleet(c, n)
+	}
 	log, err := c.logger()
 	if err != nil {
 		return err
@@ -43,16 +55,22 @@ func runDev(c *call) error {
 	if err != nil {
 		return c.startError(err)
 	}
-	ready := make(chan error, 1)
+	return c.hold(n, func() { c.printf("%s", c.welcome(n, time.Since(begin))) }) // the node matters more than these words
+}
+
+// hold lets n work until the command is ended or the node ends by itself; ready
+// is called once it has quorum.
+func (c *call) hold(n *node.Node, ready func()) error {
+	first := make(chan error, 1)
 	wait, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	go func() { ready <- n.Ready(wait) }()
+	go func() { first <- n.Ready(wait) }()
 	for {
 		select {
-		case err := <-ready: // one election after Start; a status asked for meanwhile is answered
-			ready = nil
+		case err := <-first:
+			first = nil
 			if err == nil {
-				c.printf("%s", c.welcome(n, time.Since(begin))) // the node matters more than these words
+				ready()
 			}
 		case <-c.ctx.Done():
 			if err := n.Close(); err != nil {

@@ -42,6 +42,8 @@ func usageLine(path []level) string {
 	at := path[len(path)-1]
 	words := []string{pathName(path)}
 	switch {
+	case at.runs:
+		words = append(words, "[FLAGS] [COMMAND]")
 	case len(at.commands) > 0:
 		words = append(words, "COMMAND")
 	case len(flagLines(at.flags)) > 0:

@@ -15,6 +15,7 @@ type level struct {
 	flags    []cli.Flag
 	commands []*cli.Command
 	ours     bool // made by this package, so read by its rules
+	runs     bool // of ours, holds others and does something by itself too
 	acts     bool // a level of the host's that may do something with an unknown word
 	helps    bool // a level to which the library adds help and h
 }
@@ -24,9 +25,10 @@ func appLevel(a *cli.App) level {
 }
 
 func commandLevel(c *cli.Command) level {
+	own, ours := markOf(c.Flags)
 	return level{
 		name: c.Name, about: c.Usage, text: c.Description, takes: c.ArgsUsage, flags: c.Flags, commands: c.Subcommands,
-		ours: marked(c.Flags), acts: c.Action != nil, helps: !c.HideHelp && !c.HideHelpCommand,
+		ours: ours, runs: own.acts, acts: c.Action != nil, helps: !c.HideHelp && !c.HideHelpCommand,
 	}
 }
 

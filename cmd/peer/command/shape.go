@@ -36,7 +36,9 @@ func shapeOf(takes string) shape {
 
 // mark says that a command is ours. It rides among the flags, the only place
 // of a cli.Command that can carry it, and is none: it has no name.
-type mark struct{}
+type mark struct {
+	acts bool // the command does something by itself though it holds others
+}
 
 func (mark) String() string            { return "" }
 func (mark) Apply(*flag.FlagSet) error { return nil }
@@ -44,10 +46,15 @@ func (mark) Names() []string           { return nil }
 func (mark) IsSet() bool               { return false }
 
 func marked(flags []cli.Flag) bool {
+	_, ok := markOf(flags)
+	return ok
+}
+
+func markOf(flags []cli.Flag) (mark, bool) {
 	for _, f := range flags {
-		if _, ok := f.(mark); ok {
-			return true
+		if m, ok := f.(mark); ok {
+			return m, true
 		}
 	}
-	return false
+	return mark{}, false
 }

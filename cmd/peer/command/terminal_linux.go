@@ -81,3 +81,21 @@ func setForeground(tty int) {
 	unix.IoctlSetPointerInt(tty, unix.TIOCSPGRP, unix.Getpgrp())
 	unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
 }
+
+// columns is the width of the terminal f, or 0 if it is none.
+func columns(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	if size.Col == 0 { // a terminal that does not say
+		return 80
+	}
+	return int(size.Col)
+}
+
+// childAttr puts a process into a group of its own, out of the way of Ctrl-C,
+// and lets it die with the thread that starts it.
+func childAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
