@@ -24,6 +24,7 @@ type Member struct {
 
 	fresh   bool        // it has no past: this start made its log
 	removed atomic.Bool // etcd said that this member was removed
+	abrupt  atomic.Bool // it is stopped without handing leadership on
 	clocks  *sampler
 
 	life   context.Context // ends when the member stops or dies; its cause is Err, or ErrStopped

@@ -114,7 +114,11 @@ func (m *Member) closeEtcd() {
 	m.closeEtcdOne.Do(func() {
 		go func() {
 			defer close(m.closed)
-			m.srv.Stop()
+			if m.abrupt.Load() {
+				m.srv.HardStop()
+			} else {
+				m.srv.Stop()
+			}
 			if m.etcd != nil {
 				m.etcd.Close()
 			}
@@ -155,6 +159,13 @@ func (m *Member) Stop(ctx context.Context) error {
 			return fmt.Errorf("stop member %s: %w", m.cfg.Name, context.Cause(ctx))
 		}
 	}
+}
+
+// Abandon is Stop without handing leadership on: the others find out by
+// themselves, as they do when a process is killed. It is for tests of that.
+func (m *Member) Abandon(ctx context.Context) error {
+	m.abrupt.Store(true)
+	return m.Stop(ctx)
 }
 
 // closeAll closes from the outside in and gives the directory back. It does not

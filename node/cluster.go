@@ -46,20 +46,26 @@ func (n *Node) startCluster(ctx context.Context) error {
 	if err := n.keepPorts(f.sockets.Ports); err != nil {
 		return err
 	}
-	n.listenURL = raftURL(netip.AddrPortFrom(listen, uint16(f.sockets.Ports.Raft)))
 	server, client, err := n.identity.load().tlsConfigs()
 	if err != nil {
 		return err
 	}
+	raft := netip.AddrPortFrom(listen, uint16(f.sockets.Ports.Raft))
+	if n.hook.Raft != nil {
+		if raft, err = n.hook.Raft(raft, server, client); err != nil {
+			return err
+		}
+	}
+	n.listenURL = raftURL(raft)
 	f.gossip, err = bootstrap.StartGossip(bootstrap.GossipConfig{
-		Cluster: n.cfg.Cluster, Key: n.gossipKey[:], TCP: f.sockets.TCP, UDP: f.sockets.UDP, Seeds: seeds, Logger: n.log, Gate: n.gate,
+		Cluster: n.cfg.Cluster, Key: n.gossipKey[:], TCP: f.sockets.TCP, UDP: f.sockets.UDP, Seeds: seeds, Logger: n.log, Gate: n.hook.Gate,
 		Self: bootstrap.Peer{ID: n.state.ID, Name: n.cfg.Name, Boot: bootstrap.NewBoot(), Phase: "waiting", Version: own.Version,
 			Gossip: own.Advertise.Gossip, RPC: own.Advertise.RPC, Raft: netip.AddrPortFrom(own.Advertise.Gossip.Addr(), uint16(f.sockets.Ports.Raft))},
 	})
 	if err != nil {
 		return err
 	}
-	f.asker = bootstrap.NewAsker(bootstrap.AskConfig{TLS: client, Cluster: n.cfg.Cluster, Gate: n.gate})
+	f.asker = bootstrap.NewAsker(bootstrap.AskConfig{TLS: client, Cluster: n.cfg.Cluster, Gate: n.hook.Gate})
 	hadData := n.state.Started || n.state.Member
 	f.driver, err = bootstrap.StartDriver(bootstrap.DriverConfig{
 		State: n.state, Save: func(s bootstrap.State) error { return bootstrap.SaveState(n.dir, s) },
@@ -70,7 +76,7 @@ func (n *Node) startCluster(ctx context.Context) error {
 		return err
 	}
 	f.rpc, err = bootstrap.ServeRPC(bootstrap.RPCConfig{
-		Listener: f.sockets.RPC, TLS: server, Cluster: n.cfg.Cluster, Answer: f.driver.Answer, Asked: f.driver.Asked, Logger: n.log, Gate: n.gate,
+		Listener: f.sockets.RPC, TLS: server, Cluster: n.cfg.Cluster, Answer: f.driver.Answer, Asked: f.driver.Asked, Logger: n.log, Gate: n.hook.Gate,
 	})
 	if err != nil {
 		return err

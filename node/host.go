@@ -22,6 +22,7 @@ type host struct {
 
 	mu      sync.Mutex
 	member  *embed.Member
+	leaving *embed.Member // one that was asked to stop and has not ended yet
 	changed chan struct{} // closed when the member comes or goes
 	tried   chan struct{} // closed when a start was first tried
 	first   error         // what came of it
@@ -102,30 +103,74 @@ func (h *host) start(ctx context.Context, r *bootstrap.Roster, fresh bool) error
 
 // Ready is closed once the member has taken part in a quorum.
 func (h *host) Ready() <-chan struct{} {
-	m, _ := h.current()
-	return m.Ready()
+	if m, _ := h.current(); m != nil {
+		return m.Ready()
+	}
+	return nil
 }
 
 // IDs are etcd's cluster and member ID.
 func (h *host) IDs() (cluster, member uint64) {
-	m, _ := h.current()
-	s := m.Status()
-	return s.ClusterID, s.ID
+	if m, _ := h.current(); m != nil {
+		s := m.Status()
+		return s.ClusterID, s.ID
+	}
+	return 0, 0
 }
 
-// Stop stops the member and keeps its directory.
+// Stop stops the member and keeps its directory. One that has not ended in time
+// is waited for again by the next call: nothing may be done with its directory
+// before.
 func (h *host) Stop(ctx context.Context) error {
-	m, _ := h.current()
+	m := h.take()
 	if m == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	h.set(nil)
 	if err := m.Stop(ctx); err != nil {
 		return fmt.Errorf("stop member: %w", err)
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leaving = nil
 	return nil
+}
+
+// take takes the member out of its seat, so that calls wait for another one, and
+// returns who has to end.
+func (h *host) take() *embed.Member {
+	h.mu.Lock()
+	m := h.member
+	if m == nil {
+		m = h.leaving
+	}
+	h.leaving = m
+	was := h.member
+	h.mu.Unlock()
+	if was != nil {
+		h.set(nil)
+	}
+	return m
+}
+
+// end ends what runs, with the node. Status goes on to show it.
+func (h *host) end(how func(*embed.Member, context.Context) error) error {
+	h.mu.Lock()
+	members := []*embed.Member{h.member, h.leaving}
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	for _, m := range members {
+		if m == nil {
+			continue
+		}
+		if err := how(m, ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop member: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Discard stops the member and moves its directory aside.
@@ -141,10 +186,11 @@ func (h *host) Discard(ctx context.Context) error {
 // nothing in them was acknowledged to anybody; the last is kept for people who
 // wonder.
 func (h *host) setAside() error {
-	for _, dir := range []string{h.dir(), h.n.cfg.WALDir} {
-		if dir == "" {
-			continue
-		}
+	dirs := []string{h.dir()}
+	if h.n.cfg.WALDir != "" {
+		dirs = append(dirs, filepath.Join(h.n.cfg.WALDir, "wal")) // which may itself be a mount point
+	}
+	for _, dir := range dirs {
 		aside := dir + ".discarded"
 		if err := os.RemoveAll(aside); err != nil {
 			return fmt.Errorf("remove %s: %w", aside, err)

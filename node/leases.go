@@ -19,9 +19,10 @@ type leaseFile struct {
 	path string
 	log  *slog.Logger
 
-	mu   sync.Mutex
-	old  []int64 // of a previous run, not yet revoked
-	live []int64
+	mu     sync.Mutex
+	old    []int64 // of a previous run, not yet revoked
+	live   []int64
+	frozen bool // the file stays as it is
 }
 
 // leaseFormat is the version of leases.json.
@@ -69,7 +70,17 @@ func (l *leaseFile) forgetInherited() {
 	l.write()
 }
 
+// freeze keeps the file as a killed process leaves it.
+func (l *leaseFile) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.frozen = true
+}
+
 func (l *leaseFile) write() {
+	if l.frozen {
+		return
+	}
 	all := slices.Concat(l.old, l.live)
 	slices.Sort(all)
 	b, err := json.Marshal(leaseContent{Format: leaseFormat, Leases: slices.Compact(all)})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/bootstrap"
 	"github.com/quorate/quorate/internal/dirlock"
+	"github.com/quorate/quorate/node/internal/testhook"
 	"github.com/quorate/quorate/recipes"
 )
 
@@ -36,9 +37,9 @@ type Node struct {
 	fellows  *fellows        // nil for a single node
 	client   *recipes.Client
 
-	gossipKey [32]byte        // of a cluster
-	listenURL string          // where the member listens, if not at its peer URL
-	gate      *bootstrap.Gate // cuts this node off, for tests; else nil
+	gossipKey [32]byte       // of a cluster
+	listenURL string         // where the member listens, if not at its peer URL
+	hook      *testhook.Hook // never nil
 
 	cancel     context.CancelFunc        // ends the state loop
 	loop       sync.WaitGroup            // the state loop and what it started

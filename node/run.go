@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -126,14 +125,7 @@ func (n *Node) settle(ctx context.Context, m *embed.Member) {
 	if err := n.Ready(ctx); err != nil {
 		return
 	}
-	if old := n.leases.inherited(); len(old) > 0 {
-		if err := recipes.RevokeLeases(ctx, n.Etcd(), old); err != nil {
-			n.log.Warn("revoke leases of the previous run: they end by themselves within their TTL", "err", err)
-		} else {
-			n.leases.forgetInherited()
-			n.log.Info("revoked leases of the previous run", "leases", len(old))
-		}
-	}
+	n.revokeInherited(ctx)
 	if err := m.CheckCorruption(); err != nil && ctx.Err() == nil {
 		n.found.Store(&err)
 	}
@@ -150,58 +142,6 @@ func (n *Node) settle(ctx context.Context, m *embed.Member) {
 		}
 	}
 }
-
-// close is the body of Close; see there for the order.
-func (n *Node) close() error {
-	n.endLife(ErrClosed)
-	n.events.add(Event{Type: "stopping", Text: "the node is closing"})
-	var errs []error
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.CloseTimeout)
-	if n.Err() != nil {
-		cancel() // nothing can be given back any more
-	}
-	if err := n.client.Close(ctx); err != nil && n.Err() == nil {
-		errs = append(errs, fmt.Errorf("give back what the node holds: %w", err))
-	}
-	cancel()
-	n.cancel()
-	if err := n.stopMember(); err != nil && n.Err() == nil {
-		errs = append(errs, err)
-	}
-	n.loop.Wait()
-	n.end(nil)
-	n.events.add(Event{Type: "stopped", Text: "the node has stopped"})
-	n.events.close()
-	n.release(len(errs) == 0 && n.err == nil)
-	return errors.Join(errs...)
-}
-
-// stopMember ends what brings the node into a cluster, the member, and then
-// what others reach it by.
-func (n *Node) stopMember() error {
-	var errs []error
-	if n.fellows != nil && n.fellows.driver != nil {
-		n.fellows.driver.Close() // or it would start the member again
-	}
-	if m, _ := n.host.current(); m != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		if err := m.Stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop member: %w", err))
-		}
-	}
-	n.host.seat.Close()
-	if n.fellows != nil {
-		if err := n.fellows.quit(); err != nil {
-			errs = append(errs, fmt.Errorf("leave gossip: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// stopTimeout bounds the stop of the member: leadership transfer and the end of
-// its listeners take milliseconds, a stuck disk may take for ever.
-const stopTimeout = 10 * time.Second
 
 // Healthy returns nil while this node's own machinery works: its state loop
 // turns, and the member, if one runs, answers a read from its own disk. It says
@@ -223,4 +163,33 @@ func (n *Node) Healthy(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+const (
+	revokeTries = 5
+	revokeWait  = 2 * time.Second // a write may be lost between members, and then nobody answers
+)
+
+// revokeInherited frees what a killed process of this node held. Revoking twice
+// does no harm, so it is tried again.
+func (n *Node) revokeInherited(ctx context.Context) {
+	old := n.leases.inherited()
+	if len(old) == 0 {
+		return
+	}
+	var err error
+	for range revokeTries {
+		try, cancel := context.WithTimeout(ctx, revokeWait)
+		err = recipes.RevokeLeases(try, n.Etcd(), old)
+		cancel()
+		if err == nil {
+			n.leases.forgetInherited()
+			n.log.Info("revoked leases of the previous run", "leases", len(old))
+			return
+		}
+		if ctx.Err() != nil {
+			return // the next start does it
+		}
+	}
+	n.log.Warn("revoke leases of the previous run: they end by themselves within their TTL", "err", err)
 }

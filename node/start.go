@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/bootstrap"
 	"github.com/quorate/quorate/embed"
 	"github.com/quorate/quorate/internal/dirlock"
+	"github.com/quorate/quorate/node/internal/testhook"
 	"github.com/quorate/quorate/recipes"
 )
 
@@ -35,7 +36,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	life, endLife := context.WithCancelCause(context.Background())
-	n := &Node{cfg: cfg, log: cfg.Logger, events: newEventLog(), done: make(chan struct{}), life: life, endLife: endLife}
+	n := &Node{cfg: cfg, log: cfg.Logger, events: newEventLog(), done: make(chan struct{}), life: life, endLife: endLife, hook: testhook.From(ctx)}
 	n.host = newHost(n)
 	n.phase.Store(Starting)
 	n.beat.Store(int64(time.Since(processStart)))
@@ -80,6 +81,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	loopCtx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	n.loop.Go(func() { n.run(loopCtx) })
+	n.hook.Kill = n.kill
 	return n, nil
 }
 
