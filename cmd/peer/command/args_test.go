@@ -58,6 +58,13 @@ func TestParse(t *testing.T) {
 		{"peer lock --ttl 5s x -- true --try", "peer lock --ttl=5s", "x", "true --try"},
 		{"peer --ttl 5s lock x -- true", "peer lock --ttl=5s", "x", "true"},
 
+		// A command that does something by itself and holds others.
+		{"peer dev", "peer dev", "", ""},
+		{"peer --nodes 3 dev", "peer dev --nodes=3", "", ""},
+		{"peer dev kill n1 --dir d", "peer dev kill --dir=d", "n1", ""},
+		{"peer dev --dir d kill n1", "peer dev --dir=d kill", "n1", ""},
+		{"peer dev kill -- node", "peer dev kill", "node", ""},
+
 		// A later one wins, so that scripts can add theirs.
 		{"peer status -o json --output yaml", "peer status --output=json --output=yaml", "", ""},
 
@@ -188,9 +195,12 @@ func TestParseHelp(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, tt := range []struct{ in, what string }{
-		{"peer", "a command is missing: it is one of dev, status, wait-ready, events, kv, lock, secret, completion, version"},
+		{"peer", "a command is missing: it is one of dev, run, config, status, wait-ready, events, kv, lock, secret, completion, version"},
 		{"peer kv", "a command is missing: it is one of get, put, del, ls, watch"},
 		{"peer help", `unknown command "help"`},
+		{"peer dev n1", `unknown command "n1": the nearest is kill`},
+		{"peer dev kill", "NODE is missing"},
+		{"peer dev -- n1", "a command must come before --"},
 		{"peer stats", `unknown command "stats": the nearest is status`},
 		{"peer lokc x -- true", `unknown command "lokc": the nearest is lock`},
 		{"peer kv gte k", `unknown command "gte": the nearest is get`},

@@ -138,8 +138,7 @@ func headline(s node.Status) string {
 		}
 		return fmt.Sprintf("%s: %s", s.Phase, what)
 	}
-	there, role := 0, "follower"
-	var missing []string
+	role := "follower"
 	for _, m := range s.Members {
 		switch {
 		case m.Self && m.Leader:
@@ -147,18 +146,18 @@ func headline(s node.Status) string {
 		case m.Self && m.Role == "learner":
 			role = "learner"
 		}
-		if m.Self || m.Gossip == "alive" {
-			there++
-		} else {
-			missing = append(missing, called(m))
-		}
 	}
-	line := fmt.Sprintf("%s, %d of %d members, quorum", role, there, len(s.Members))
+	gone := missing(s)
+	line := role + ", " + there(s) + ", quorum"
 	if !s.Quorum {
-		line = fmt.Sprintf("no quorum, %d of %d members", there, len(s.Members))
+		line = "no quorum, " + there(s)
 	}
-	if len(missing) > 0 {
-		line += ", missing " + strings.Join(missing, ", ")
+	if len(gone) > 0 {
+		names := make([]string, len(gone))
+		for i, m := range gone {
+			names[i] = called(m)
+		}
+		line += ", missing " + strings.Join(names, ", ")
 	}
 	return line
 }

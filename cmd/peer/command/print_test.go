@@ -9,46 +9,6 @@ import (
 	"github.com/quorate/quorate/node"
 )
 
-func TestStatusTable(t *testing.T) {
-	s := node.Status{
-		Version: 1, Name: "gw-a", ID: "aaaa", Cluster: "acme", Phase: node.Running, Quorum: true, Leader: "bbbb",
-		Members: []node.MemberStatus{
-			{ID: "aaaa", Name: "gw-a", Role: "voter", Self: true, PeerURL: "https://10.0.0.1:4782"},
-			{ID: "bbbb", Role: "voter", Leader: true, PeerURL: "https://10.0.0.2:4782"},
-			{ID: "cccc", Name: "gw\n", Role: "learner", PeerURL: "https://10.0.0.3:4782"},
-		},
-		Problems: []node.Problem{{Code: "space-low", What: "writes are refused", Why: "96 MiB are free", Do: "free space"}},
-		Etcd:     node.EtcdStatus{Version: "3.7.3", Socket: "/run/peer/etcd.sock", DBInUse: 3 << 19, Quota: 512 << 20},
-	}
-	want := `
-needs attention: node gw-a of cluster acme is running, quorum yes, 1 problem
-
-NAME         ID    ROLE     LEADER  RAFT
-gw-a (this)  aaaa  voter    -       https://10.0.0.1:4782
--            bbbb  voter    yes     https://10.0.0.2:4782
-"gw\n"       cccc  learner  -       https://10.0.0.3:4782
-
-etcd 3.7.3, 1.5 MiB of 512.0 MiB used, on /run/peer/etcd.sock
-
-problem space-low: writes are refused
-  why: 96 MiB are free
-  do:  free space
-`
-	if got := statusTable(s); got != want[1:] {
-		t.Errorf("got:\n%s\nwant:%s", got, want)
-	}
-
-	for want, s := range map[string]node.Status{
-		"not running: ": {Phase: node.Starting},
-		"no quorum: ":   {Phase: node.Running},
-		"in order: ":    {Phase: node.Running, Quorum: true},
-	} {
-		if got := verdict(s); !strings.HasPrefix(got, want) {
-			t.Errorf("the verdict is %q, want %q", got, want)
-		}
-	}
-}
-
 func TestEventLine(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8e6, time.Local)
 	got := eventLine(node.Event{Time: at, Type: "lock_acquired", Name: "vip", Text: "held\nnow", Fence: 7})
