@@ -1,8 +1,8 @@
 // Mutants makes each change of mutants.txt and runs the test that must notice:
 //
-//	cd cluster-test && go run ./mutants [-run REGEXP] [-j N] [-list]
+//	cd cluster-test && go run ./mutants [-run REGEXP] [-j N] [-budget D] [-list]
 //
-// It exits 0 only if every chosen mutant turned its test red, and the same test
+// It exits 0 only if every mutant it ran turned its test red, and the same test
 // is green without it. Nothing in the module is written: changes go in by
 // `go test -overlay`. A change that does not compile proves nothing and counts
 // as an error.
@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&o.match, "run", "", "only mutants whose name matches this `regexp`")
 	flag.IntVar(&o.parallel, "j", 2, "mutants at once")
 	flag.BoolVar(&o.list, "list", false, "list the promises and change nothing")
+	flag.DurationVar(&o.budget, "budget", 0, "begin no further mutant after this time, in the order of the list; 0 = run all")
 	flag.DurationVar(&o.limit, "limit", time.Minute, "longest time for one test; one that hangs counts as red")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,6 +46,7 @@ type options struct {
 	parallel    int
 	list        bool
 	limit       time.Duration
+	budget      time.Duration
 }
 
 // errNotAllRed is what run returns when at least one mutant is not red.
@@ -72,7 +74,16 @@ func run(ctx context.Context, o options, w interface{ Write([]byte) (int, error)
 	}
 	defer os.RemoveAll(tmp)
 	r := runner{root: root, tmp: tmp, limit: o.limit}
-	outcomes := all(ctx, r, chosen, max(1, o.parallel))
+	begin := ctx
+	if o.budget > 0 {
+		var cancel context.CancelFunc
+		begin, cancel = context.WithTimeout(ctx, o.budget)
+		defer cancel()
+	}
+	outcomes := all(ctx, begin, r, chosen, max(1, o.parallel))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	return report(w, outcomes)
 }
 
@@ -102,9 +113,10 @@ func choose(path, match string) ([]mutant, error) {
 	return chosen, nil
 }
 
-// all runs the mutants, n at once. The unchanged tests of a package are built
-// once, by whoever comes first.
-func all(ctx context.Context, r runner, ms []mutant, n int) []outcome {
+// all runs the mutants in their order, n at once, and begins none once begin has
+// ended. The unchanged tests of a package are built once, by whoever comes
+// first.
+func all(ctx, begin context.Context, r runner, ms []mutant, n int) []outcome {
 	type built struct {
 		once sync.Once
 		bin  string
@@ -116,25 +128,33 @@ func all(ctx context.Context, r runner, ms []mutant, n int) []outcome {
 			bins[m.Package] = &built{bin: filepath.Join(r.tmp, fmt.Sprintf("sound%d.test", i))}
 		}
 	}
+	one := func(m mutant) outcome {
+		b := bins[m.Package]
+		b.once.Do(func() { b.err = r.build(ctx, m.Package, "", b.bin) })
+		if b.err != nil {
+			return outcome{mutant: m, verdict: broken, why: b.err.Error()}
+		}
+		usual, err := r.sound(ctx, m, b.bin)
+		if err != nil {
+			return outcome{mutant: m, verdict: broken, why: err.Error()}
+		}
+		return r.try(ctx, m, usual)
+	}
 	out := make([]outcome, len(ms))
 	places := make(chan struct{}, n)
 	var wg sync.WaitGroup
 	for i, m := range ms {
+		select {
+		case places <- struct{}{}:
+		case <-begin.Done():
+		}
+		if begin.Err() != nil {
+			out[i] = outcome{mutant: m, verdict: unrun}
+			continue
+		}
 		wg.Go(func() {
-			places <- struct{}{}
 			defer func() { <-places }()
-			b := bins[m.Package]
-			b.once.Do(func() { b.err = r.build(ctx, m.Package, "", b.bin) })
-			err := b.err
-			var usual time.Duration
-			if err == nil {
-				usual, err = r.sound(ctx, m, b.bin)
-			}
-			if err != nil {
-				out[i] = outcome{mutant: m, verdict: broken, why: err.Error()}
-				return
-			}
-			out[i] = r.try(ctx, m, usual)
+			out[i] = one(m)
 		})
 	}
 	wg.Wait()
@@ -145,7 +165,9 @@ func report(w interface{ Write([]byte) (int, error) }, outcomes []outcome) error
 	count := map[verdict]int{}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, o := range outcomes {
-		count[o.verdict]++
+		if count[o.verdict]++; o.verdict == unrun {
+			continue
+		}
 		fmt.Fprintf(tw, "%s\t%s\t%.1f s\t%s\t%s\n", o.verdict, o.mutant.Name, o.took.Seconds(), o.mutant.Test, o.mutant.Promise)
 	}
 	if err := tw.Flush(); err != nil {
@@ -156,8 +178,12 @@ func report(w interface{ Write([]byte) (int, error) }, outcomes []outcome) error
 			fmt.Fprintf(w, "\n%s %s (mutants.txt line %d): %s\n", o.verdict, o.mutant.Name, o.mutant.Line, o.why)
 		}
 	}
-	fmt.Fprintf(w, "mutants: %d red, %d green, %d broken\n", count[red], count[green], count[broken])
-	if count[red] != len(outcomes) {
+	fmt.Fprintf(w, "mutants: %d red, %d green, %d broken", count[red], count[green], count[broken])
+	if count[unrun] > 0 {
+		fmt.Fprintf(w, ", %d not run: the time was over", count[unrun])
+	}
+	fmt.Fprintln(w)
+	if count[green]+count[broken] > 0 || count[red] == 0 {
 		return errNotAllRed
 	}
 	return nil

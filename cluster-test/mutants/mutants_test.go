@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func TestToy(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := runner{root: root, tmp: t.TempDir(), limit: 3 * time.Second}
-	outcomes := all(t.Context(), r, chosen, 4)
+	outcomes := all(t.Context(), t.Context(), r, chosen, 4)
 	for _, o := range outcomes {
 		want, _, _ := strings.Cut(o.mutant.Name, "-")
 		if !strings.EqualFold(string(o.verdict), want) {
@@ -57,6 +58,27 @@ func TestRunChoosesAndSucceeds(t *testing.T) {
 	o.match = "no such"
 	if err := run(t.Context(), o, &b); err == nil {
 		t.Error("a -run that chooses nothing succeeds")
+	}
+}
+
+func TestBudget(t *testing.T) {
+	chosen, err := choose(filepath.Join("testdata", "toy", "mutants.txt"), "^red-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	outcomes := all(t.Context(), over, runner{}, chosen, 1)
+	var b bytes.Buffer
+	if err := report(&b, outcomes); !errors.Is(err, errNotAllRed) {
+		t.Errorf("a run in which nothing was run succeeds: %v", err)
+	}
+	b.Reset()
+	if err := report(&b, append(outcomes, outcome{verdict: red})); err != nil {
+		t.Errorf("a run whose time was over fails: %v", err)
+	}
+	if want := "mutants: 1 red, 0 green, 0 broken, 3 not run: the time was over\n"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("said %q, want %q", b.String(), want)
 	}
 }
 

@@ -14,13 +14,14 @@ import (
 	"time"
 )
 
-// verdict of one mutant. Only red is good.
+// verdict of one mutant. Only red is good; unrun says nothing.
 type verdict string
 
 const (
 	red    verdict = "red"    // the test noticed
 	green  verdict = "GREEN"  // it did not: the promise is not held by that test
 	broken verdict = "BROKEN" // the entry proves nothing: it does not apply, does not compile, or its test fails anyway
+	unrun  verdict = "unrun"  // the time was over
 )
 
 type outcome struct {
