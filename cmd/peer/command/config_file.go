@@ -1,7 +1,9 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -12,15 +14,23 @@ import (
 // that nobody knows, or that stands there twice, is an error, since a cluster
 // with a forgotten setting is found out on the wrong day.
 func (s *settings) readFile(file string, text []byte) error {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return mend(file+" is not YAML", strings.TrimPrefix(err.Error(), "yaml: "), "correct it, and look at it with config check")
-	}
-	if doc.Kind == 0 { // nothing but comments
-		return nil
-	}
 	r := fileReader{s: s, file: file}
-	return r.group("", doc.Content[0])
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	for first := true; ; first = false {
+		var doc yaml.Node
+		switch err := d.Decode(&doc); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return mend(file+" is not YAML", strings.TrimPrefix(err.Error(), "yaml: "), "correct it, and look at it with config check")
+		case !first:
+			return mend(r.at(&doc)+": a second document begins here", "the file must be one", "remove the line of dashes")
+		case len(doc.Content) == 1:
+			if err := r.group("", doc.Content[0]); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 type fileReader struct {

@@ -41,11 +41,11 @@ type key struct {
 }
 
 var keys = []key{
-	{"name", "NAME", "what people call this node", "gw-a", "", func(s *settings) any { return &s.Name }},
+	{"name", "NAME", "what people call this node; if not set, the host name", "gw-a", "", func(s *settings) any { return &s.Name }},
 	{"cluster", "NAME", "the cluster's name, the same on all its nodes", "acme", "", func(s *settings) any { return &s.Cluster }},
 	{"join", "IP,…", "the addresses of all nodes that form the cluster, the same list on all of them", "[10.0.0.1, 10.0.0.2, 10.0.0.3]", "", func(s *settings) any { return &s.Join }},
 	{"voters", "N", "how many nodes form the cluster; if not set, all of join", "3", "", func(s *settings) any { return &s.Voters }},
-	{"secret_file", "FILE", "the cluster secret, made by secret new, in a file of mode 0600", defaultSecret, "", func(s *settings) any { return &s.secretFile }},
+	{"secret_file", "FILE", "the secret, made by peer secret new; if not set, systemd's credential, else this file", defaultSecret, "", func(s *settings) any { return &s.secretFile }},
 	{"data_dir", "DIR", "what this node keeps", defaultDataDir, defaultDataDir, func(s *settings) any { return &s.DataDir }},
 	{"wal_dir", "DIR", "etcd's write-ahead log alone, on a faster disk; fixed with the first start", "/srv/fast/peer", "", func(s *settings) any { return &s.WALDir }},
 	{"listen", "IP", "listen on this address alone", "10.0.0.1", "", func(s *settings) any { return &s.Listen }},
