@@ -11,7 +11,7 @@ import (
 const (
 	askWait    = time.Second // for one question
 	roundGrace = 50 * time.Millisecond
-	badAfter   = 2                      // failures in a row, after which an address does not hold up rounds
+	badAfter   = 1                      // failures in a row, after which an address does not hold up rounds
 	roundFast  = 250 * time.Millisecond // between rounds, while things move
 	roundSlow  = 3 * time.Second        // which grows to this when nothing does
 	roundRun   = 5 * time.Second        // and is this while the member serves

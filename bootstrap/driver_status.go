@@ -11,7 +11,8 @@ import (
 	"github.com/quorate/quorate/internal/problem"
 )
 
-// udpSilence is how long a living peer may be without an answer by UDP.
+// udpSilence is how long a living peer may be without an answer by UDP, among
+// few: each is probed in turn, one a second.
 const udpSilence = 15 * time.Second
 
 // conflictFor is how long a conflict in gossip is shown after it was seen.
@@ -87,8 +88,9 @@ func (d *Driver) show() {
 	}
 	slices.SortStableFunc(s.Nodes, func(a, b NodeStatus) int { return strings.Compare(a.ID, b.ID) })
 	s.Problems = append(d.refusals(), d.plan.Problems()...)
+	silence := max(udpSilence, time.Duration(4*len(s.Nodes))*time.Second)
 	for _, n := range s.Nodes {
-		if p, ok := n.gossipProblem(now); ok {
+		if p, ok := n.gossipProblem(now, silence); ok {
 			s.Problems = append(s.Problems, p)
 		}
 	}
@@ -129,16 +131,16 @@ func (a *Answer) phase() string {
 }
 
 // gossipProblem is where gossip and the cluster RPC disagree on whether a node
-// is there.
-func (n *NodeStatus) gossipProblem(now time.Time) (problem.Problem, bool) {
+// is there, for longer than that.
+func (n *NodeStatus) gossipProblem(now time.Time, silence time.Duration) (problem.Problem, bool) {
 	who := NodeRef{n.ID, n.Name, n.Founder.Gossip}.String()
 	switch {
-	case n.Foreign || n.GossipSince.IsZero() || now.Sub(n.GossipSince) < udpSilence || !n.RPC:
+	case n.Foreign || n.GossipSince.IsZero() || now.Sub(n.GossipSince) < silence || !n.RPC:
 		return problem.Problem{}, false
 	case !n.Gossip:
 		return problem.Problem{Code: "gossip-dead", What: who + " is dead in gossip but answers the cluster RPC", Why: "gossip does not get through, though TCP to another port does",
 			Do: fmt.Sprintf("open port %d for UDP and TCP between the two", n.Founder.Gossip.Port())}, true
-	case now.Sub(n.UDP) > udpSilence:
+	case now.Sub(n.UDP) > silence:
 		return problem.Problem{Code: "gossip-udp", What: who + " answers gossip by TCP only", Why: "UDP does not get through in one direction or both",
 			Do: fmt.Sprintf("open port %d for UDP between the two", n.Founder.Gossip.Port())}, true
 	}

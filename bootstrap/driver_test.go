@@ -73,6 +73,24 @@ func TestDriverWaits(t *testing.T) {
 	}
 }
 
+// TestDeadAddressesHoldNobodyUp forms a cluster of three of a join list of five,
+// of which two are boxes without power: their addresses swallow packets.
+func TestDeadAddressesHoldNobodyUp(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		join := []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"}
+		for i := 1; i <= 5; i++ {
+			w.add(i, 3, join...).swallow = true
+		}
+		for _, n := range w.all[:3] {
+			n.start()
+		}
+		took := w.until("three are members", 30*time.Second, formed(w.all[:3]...))
+		if took > 2*time.Second {
+			t.Errorf("formed in %v", took)
+		}
+	})
+}
+
 // TestDriverCrashes ends a node at each of its saves, on either side of it, and
 // starts it again from its disk.
 func TestDriverCrashes(t *testing.T) {
@@ -229,6 +247,9 @@ func TestDriverCopy(t *testing.T) {
 		real.start()
 		w.until("it runs again", 10*time.Second, formed(w.all...))
 		time.Sleep(30 * time.Second) // the others have seen the new start
+		if !real.runs() || real.driver.Status().Phase != "member" {
+			t.Fatalf("a restart is held for a copy:\n%s", w)
+		}
 
 		fake := w.add(9, 3, "10.0.0.1", "10.0.0.2", "10.0.0.3")
 		fake.state, fake.dir, fake.began = disk, bootstrap.DataWhole, real.began
@@ -244,6 +265,11 @@ func TestDriverCopy(t *testing.T) {
 		real.stop()
 		real.start()
 		w.until("the real one runs after a restart", 30*time.Second, func() bool { return real.runs() && real.driver.Status().Phase == "member" })
+
+		time.Sleep(30 * time.Second)
+		if !real.runs() {
+			t.Errorf("it was blocked again:\n%s", w)
+		}
 
 		real.stop()
 		old.Starts = 0

@@ -33,6 +33,9 @@ type GossipConfig struct {
 	Seeds   []netip.AddrPort
 	Logger  *slog.Logger // discards if nil
 	Gate    *Gate        // for tests
+
+	tune   func(*memberlist.Config) // by tests that have no minutes
+	period time.Duration            // of re-joining; joinPeriod if it is 0
 }
 
 // A Conflict is one node ID seen alive at two addresses: a copied disk, or a
@@ -74,6 +77,9 @@ type Gossip struct {
 func StartGossip(cfg GossipConfig) (_ *Gossip, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.period == 0 {
+		cfg.period = joinPeriod
 	}
 	if err := cfg.check(); err != nil {
 		cfg.TCP.Close()
@@ -134,6 +140,9 @@ func (g *Gossip) memberlistConfig() *memberlist.Config {
 	c.AwarenessMaxMultiplier = 4              // bounds the last probe after Shutdown, see the leak test
 	c.DelegateProtocolMin = 0                 // formats are told in the meta
 	c.DelegateProtocolMax, c.DelegateProtocolVersion = 0, 0
+	if g.cfg.tune != nil {
+		g.cfg.tune(c)
+	}
 	return c
 }
 

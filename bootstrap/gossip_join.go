@@ -93,7 +93,7 @@ func (g *Gossip) join() {
 		}
 		pause := wait + rand.N(wait)
 		if len(missing) == 0 || time.Since(start) > joinEarly {
-			pause = joinPeriod + rand.N(joinPeriod)
+			pause = g.cfg.period + rand.N(g.cfg.period)
 		}
 		wait = min(2*wait, joinSlow)
 		changed := g.Changed()
