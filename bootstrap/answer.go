@@ -148,3 +148,8 @@ func (a *Answer) renounces(r *Roster, h Hash) bool {
 func (a *Answer) holds(r *Roster, h Hash) bool {
 	return a.Pledge != nil && a.Pledge.Equal(*r) && !slices.Contains(a.Aborted, h)
 }
+
+// aborted tells whether the node has aborted the roster to which it is pledged.
+func (a *Answer) aborted() bool {
+	return len(a.Aborted) > 0 && !a.Started && slices.Contains(a.Aborted, a.Pledge.Hash())
+}

@@ -212,19 +212,21 @@ func (d *decision) holders() []string {
 	return ids
 }
 
-// refusal is a roster to which another node pledged itself with us on it, while
-// we are bound to another. Our abort lets it leave; without, it would wait for
-// ever.
+// refusal is a roster on which we are, to which another node is bound and to
+// which we will not be: we are bound to another, or that node has aborted it.
+// Our abort lets it leave; without, it would wait for ever.
 func (d *decision) refusal() *Roster {
 	for i := range d.v.Nodes {
 		a := d.fresh(i)
-		if a == nil || a.Pledge == nil || a.Pledge.Equal(*d.s.Pledge) {
+		if a == nil || a.Pledge == nil {
 			continue
 		}
-		if _, on := a.Pledge.Founder(d.s.ID); !on || d.renounced(a.Pledge) {
+		if d.s.Pledge != nil && a.Pledge.Equal(*d.s.Pledge) || d.s.Pledge == nil && !a.aborted() {
 			continue
 		}
-		return a.Pledge
+		if _, on := a.Pledge.Founder(d.s.ID); on && !d.renounced(a.Pledge) {
+			return a.Pledge
+		}
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ func (d *decision) unbound() (Kind, []Reason) {
 	switch {
 	case d.plan.Evidence != nil:
 		return Join, []Reason{d.exists(d.plan.Evidence)}
+	case d.refusal() != nil:
+		return d.abort(d.refusal(), nil)
 	case d.v.JoinOnly:
 		return Wait, append([]Reason{{Code: "no-cluster"}}, d.seedsMissing()...)
 	case len(d.v.Seeds) > 0 && d.v.Voters <= len(d.v.Seeds)/2:

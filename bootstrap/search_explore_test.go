@@ -41,15 +41,16 @@ type search struct {
 	noSeeds []bootstrap.Seed // the join list, with nobody there
 	nodes   []bootstrap.Seen // of the view at hand
 	seeds   []bootstrap.Seed
+	bits    int   // of an answer's index in the key of a memo
 	lived   []int // rosters that had a quorum in some state
 
-	seen   visited
-	limit  int // states; 0 = all
-	calls  int // of Decide
-	kinds  map[bootstrap.Kind]int
-	moves  []move // of the state at hand
-	traps  int    // states in which a node has aborted by itself while its roster lives
-	badEnd string // why a state cannot end well
+	seen  visited
+	limit int // states; 0 = all
+	calls int // of Decide
+	kinds map[bootstrap.Kind]int
+	moves []move                      // of the state at hand
+	traps int                         // states in which a node has aborted by itself while its roster lives
+	ended map[[maxSlots]uint16]string // how states with these disks end
 }
 
 // move is what a node may do: a plan, and a view that leads to it.
@@ -61,7 +62,8 @@ type move struct {
 }
 
 func newSearch(w world) *search {
-	x := &search{w: w, slots: newSlots(w), rosterOf: map[bootstrap.Hash]int{}, kinds: map[bootstrap.Kind]int{}, seen: newVisited()}
+	x := &search{w: w, slots: newSlots(w), rosterOf: map[bootstrap.Hash]int{}, kinds: map[bootstrap.Kind]int{}, seen: newVisited(), ended: map[[maxSlots]uint16]string{}}
+	x.bits = 50 / max(4, len(x.slots)-1)
 	for _, a := range x.slots[0].own.Join {
 		x.noSeeds = append(x.noSeeds, bootstrap.Seed{Addr: addr(a)})
 	}
@@ -134,25 +136,18 @@ func (x *search) step(k key, yield func(n key, m *move) bool) {
 				}
 			}
 		}
-		if s.heir >= 0 && k.hist(s.heir) == absent && (x.w.wipeWhen == nil || x.w.wipeWhen(x, k, i)) && !x.anyWiped(k) {
-			n := k
-			n.setHist(i, x.wiped(s, h))
-			heir := x.slots[s.heir]
-			n.setHist(s.heir, x.hist(heir, hist{}, x.first(heir)))
+		if x.w.mishap != nil && !x.mishappened(k) && x.w.mishap(x, k, i) {
+			var n key
+			if s.heir >= 0 {
+				n = x.wipe(k, i)
+			} else {
+				n = x.setBack(k, i)
+			}
 			if !yield(n, nil) {
 				return
 			}
 		}
 	}
-}
-
-func (x *search) anyWiped(k key) bool {
-	for i := len(x.w.nodes); i < len(x.slots); i++ {
-		if k.hist(i) != absent {
-			return true
-		}
-	}
-	return false
 }
 
 // quorums notes the rosters of which a quorum of members is started.
@@ -192,9 +187,9 @@ func (x *search) liveBit(roster int) uint64 {
 // plans is every different plan that the node in slot i may come to in state k,
 // over all views that it may have.
 func (x *search) plans(k key, i int) []move {
-	x.moves = x.moves[:0]
 	s := x.slots[i]
 	now := s.hists[k.hist(i)].local
+	x.moves = x.moves[:0]
 	l := &s.locals[now]
 	var others [maxSlots][]uint16
 	for j, o := range x.slots {
@@ -246,33 +241,41 @@ func (x *search) running(k key, roster int) bool {
 	return n >= bootstrap.Quorum(x.rosters[roster].Voters)
 }
 
-// consider finds the plan for one view, asking Decide if nobody did before with
-// this state and view, and notes it if it is one more for this node.
+// consider finds the plan for one view and notes it if it is one more for this
+// node.
 func (x *search) consider(s *slot, now int, m move) {
-	mk := uint64(now)<<2 | b2u(m.silent)<<1 | b2u(m.ready)
-	for j := range x.slots {
-		if j != m.slot {
-			mk = mk<<10 | uint64(m.seen[j])
-		}
-	}
-	out, ok := s.memo.get(mk)
-	if !ok {
-		l := s.locals[now]
-		o := x.act(s, &l, x.decide(&l, m))
-		ok := fmt.Sprint(o)
-		if out, ok2 := s.outKey[ok]; ok2 {
-			s.memo.put(mk, out)
-		} else {
-			s.outKey[ok] = len(s.outcomes)
-			s.memo.put(mk, len(s.outcomes))
-			s.outcomes = append(s.outcomes, o)
-		}
-		out, _ = s.memo.get(mk)
-	}
-	if !slices.ContainsFunc(x.moves, func(o move) bool { return o.out == out }) {
-		m.out = out
+	m.out = x.outcome(s, now, &m)
+	if !slices.ContainsFunc(x.moves, func(o move) bool { return o.out == m.out }) {
 		x.moves = append(x.moves, m)
 	}
+}
+
+// outcome is what becomes of a node in that local state with that view. Decide
+// is asked if nobody did before with these two.
+func (x *search) outcome(s *slot, now int, m *move) int {
+	if now >= 1<<12 || len(s.answers) >= 1<<x.bits {
+		panic("search: too many local states")
+	}
+	k := uint64(now)<<2 | b2u(m.silent)<<1 | b2u(m.ready)
+	for j := range x.slots {
+		if j != m.slot {
+			k = k<<x.bits | uint64(m.seen[j])
+		}
+	}
+	if out, ok := s.memo.get(k); ok {
+		return out
+	}
+	l := s.locals[now]
+	o := x.act(s, &l, x.decide(&l, *m), m)
+	text := fmt.Sprint(o)
+	out, ok := s.outKey[text]
+	if !ok {
+		out = len(s.outcomes)
+		s.outKey[text] = out
+		s.outcomes = append(s.outcomes, o)
+	}
+	s.memo.put(k, out)
+	return out
 }
 
 func (x *search) decide(l *local, m move) bootstrap.Plan {

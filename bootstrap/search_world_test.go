@@ -30,14 +30,14 @@ const (
 type world struct {
 	name     string
 	voters   int
-	nodes    string   // one letter a machine; "abcd"
-	seeds    string   // the machines in the join list
-	rosters  []string // those that may be pledged to, "abc" or with an attempt "abc#2"; all if empty
-	attempts int      // rosters of later attempts are not pledged to
-	wipe     string   // machines of which one may lose its disk, once; it comes back as the capital letter
-	wipeWhen func(x *search, k key, slot int) bool
-	torn     bool // a crash inside etcd's first start may leave an empty WAL
-	stuck    bool // wipes may leave nodes that need a person
+	nodes    string                                // one letter a machine; "abcd"
+	seeds    string                                // the machines in the join list
+	rosters  []string                              // those that may be pledged to, "abc" or with an attempt "abc#2"; all if empty
+	attempts int                                   // rosters of later attempts are not pledged to
+	wipe     string                                // machines of which one may lose its disk, once; it comes back as the capital letter
+	setBack  byte                                  // a machine whose disk may be set back to what it was at first, once; start counters count here
+	mishap   func(x *search, k key, slot int) bool // whether it may happen to that node now
+	torn     bool                                  // a node may die after it saved its state and before, or while, it acts
 }
 
 // local is what one node has on its disk.
@@ -138,7 +138,10 @@ func (x *search) first(s *slot) int {
 
 // local interns what is on a disk, without what does not matter: counters.
 func (x *search) local(s *slot, state bootstrap.State, data bootstrap.Data) int {
-	state.Starts, state.EtcdCluster, state.EtcdMember = 1, 0, 0
+	state.EtcdCluster, state.EtcdMember = 0, 0
+	if s.letter != x.w.setBack {
+		state.Starts = 1
+	}
 	l := local{state: state, data: data, roster: -1}
 	aborted := make([]int, 0, len(state.Aborted))
 	for _, h := range state.Aborted {
@@ -154,6 +157,9 @@ func (x *search) local(s *slot, state bootstrap.State, data bootstrap.Data) int 
 		evidence = fmt.Sprint(x.rosterOf[state.Evidence.Roster])
 	}
 	said := fmt.Sprint(l.roster, state.Started, state.Member, aborted, state.Attempt, state.Floor, evidence)
+	if x.w.setBack != 0 {
+		said += fmt.Sprint(state.Starts, state.Boot, state.Peers)
+	}
 	k := fmt.Sprint(said, state.Discard, data)
 	if i, ok := s.byKey[k]; ok {
 		return i
@@ -182,17 +188,6 @@ func (x *search) hist(s *slot, h hist, now int) int {
 			n.answers = slices.Insert(slices.Clone(n.answers), at, uint16(s.locals[now].answer))
 		}
 	}
-	return s.intern(n)
-}
-
-// wiped is the history of a node whose disk is lost: what it said stays said, but
-// no question is answered by it any more.
-func (x *search) wiped(s *slot, h hist) int {
-	n := hist{local: gone}
-	for _, a := range h.answers {
-		n.answers = append(n.answers, uint16(x.answer(s, fmt.Sprint("stale ", a), s.answers[a], true)))
-	}
-	slices.Sort(n.answers)
 	return s.intern(n)
 }
 
@@ -264,22 +259,27 @@ func (x *search) view(i int, data bootstrap.Data, seen *[maxSlots]uint16, silent
 	return bootstrap.View{Own: s.own, Data: data, Ready: ready, Nodes: x.nodes, Seeds: x.seeds}
 }
 
-// act carries out a plan.
-func (x *search) act(s *slot, l *local, p bootstrap.Plan) outcome {
+// act carries out a plan that was made from the view of m.
+func (x *search) act(s *slot, l *local, p bootstrap.Plan, m *move) outcome {
 	state := bootstrap.Apply(l.state, p)
+	if x.w.setBack != 0 {
+		v := x.view(m.slot, l.data, &m.seen, m.silent, m.ready)
+		state = bootstrap.Learn(state, slices.DeleteFunc(v.Nodes, func(n bootstrap.Seen) bool { return n.ID != nodeID(x.w.setBack) }))
+	}
 	o := outcome{kind: p.Kind, roster: -1}
 	if p.Roster != nil {
 		o.roster = x.roster(p.Roster)
 	}
 	o.outside = p.Kind == bootstrap.Pledge && !x.w.allowed(p.Roster)
 	switch {
-	case p.Kind == bootstrap.Start: // it may die before etcd has written anything, or in the middle
-		o.next = []int{x.local(s, state, bootstrap.DataNone), x.local(s, state, bootstrap.DataWhole)}
-		if x.w.torn {
-			o.next = append(o.next, x.local(s, state, bootstrap.DataEmpty))
-		}
-	case p.Kind == bootstrap.Release && l.data != bootstrap.DataNone: // or before the directory is moved
+	case p.Kind == bootstrap.Start && x.w.torn: // it may die before etcd has written anything, or in the middle
+		o.next = []int{x.local(s, state, bootstrap.DataNone), x.local(s, state, bootstrap.DataEmpty), x.local(s, state, bootstrap.DataWhole)}
+	case p.Kind == bootstrap.Start:
+		o.next = []int{x.local(s, state, bootstrap.DataWhole)}
+	case p.Kind == bootstrap.Release && x.w.torn && l.data != bootstrap.DataNone: // or before the directory is moved
 		o.next = []int{x.local(s, state, l.data), x.local(s, state, bootstrap.DataNone)}
+	case p.Kind == bootstrap.Release:
+		o.next = []int{x.local(s, state, bootstrap.DataNone)}
 	default:
 		o.next = []int{x.local(s, state, l.data)}
 	}
