@@ -131,7 +131,12 @@ func (d *Driver) carryOut(p Plan) error {
 		if err := m.Stop(d.ctx); err != nil {
 			return fmt.Errorf("stop the member: %w", err)
 		}
-		return d.stopped()
+		if err := d.stopped(); err != nil {
+			// One that died may hold its directory until this process ends. Its data
+			// is what it ran on.
+			d.log.Warn("stop the member", "err", err)
+			d.data = MemberData{Data: d.view.Data, EtcdCluster: d.view.EtcdCluster, EtcdMember: d.view.EtcdMember}
+		}
 	case Release:
 		if err := m.Discard(d.ctx); err != nil {
 			return fmt.Errorf("move the member directory aside: %w", err)

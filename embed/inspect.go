@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/version"
@@ -149,6 +150,7 @@ func readDB(path string) (facts *dbFacts, err error) {
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		ReadOnly: true,
+		Timeout:  time.Second, // a member that died in this process keeps its lock to the end
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			file = f
