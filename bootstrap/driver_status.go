@@ -90,6 +90,9 @@ func (d *Driver) show() {
 	s.Problems = append(d.refusals(), d.plan.Problems()...)
 	silence := max(udpSilence, time.Duration(4*len(s.Nodes))*time.Second)
 	for _, n := range s.Nodes {
+		if p, ok := n.faultProblem(d.state.Pledge != nil); ok {
+			s.Problems = append(s.Problems, p)
+		}
 		if p, ok := n.gossipProblem(now, silence); ok {
 			s.Problems = append(s.Problems, p)
 		}
@@ -128,6 +131,20 @@ func (a *Answer) phase() string {
 		return "pledged"
 	}
 	return "waiting"
+}
+
+// faultProblem is why a known node that answers is not understood. A node that is
+// bound to a roster asks for the others on it; before that, the plan's reasons
+// tell the same of the join list.
+func (n *NodeStatus) faultProblem(bound bool) (problem.Problem, bool) {
+	if !bound || n.RPC || n.RPCFault == FaultNone || n.RPCFault == FaultSilent {
+		return problem.Problem{}, false
+	}
+	at := n.Founder.Gossip
+	if !at.IsValid() {
+		at = n.RPCAddr
+	}
+	return Reason{Code: "seed-" + string(n.RPCFault), Addr: at, Theirs: n.RPCText, For: n.RPCFor}.Problem(), true
 }
 
 // gossipProblem is where gossip and the cluster RPC disagree on whether a node

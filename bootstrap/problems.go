@@ -148,7 +148,7 @@ var texts = map[string]func(Reason) problem.Problem{
 	},
 	"seed-other-secret": func(r Reason) problem.Problem {
 		return problem.Problem{What: r.Addr.String() + " has another cluster secret or cluster name", Why: "its certificate is not from our secret" + r.because(),
-			Do: "compare the secret files (sha256sum) and cluster in the configuration of both nodes"}
+			Do: "compare the secret files (sha256sum) and cluster in the configuration of both nodes, or tls.ca_file with certificates of your own"}
 	},
 	"seed-stranger": func(r Reason) problem.Problem {
 		return problem.Problem{What: "something that is no node answers at " + r.Addr.String(), Why: "another program has that port" + r.because(), Do: "see what listens there: ss -ltnp"}
