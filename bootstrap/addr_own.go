@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -31,7 +32,8 @@ type hostNet struct {
 // counts only if the node that answers there says it is its own; the source
 // address of packets to the first seed, which asks the routing table and sends
 // nothing. Its errors wrap [ErrAdvertise] and say what to set; with a network
-// that is not yet up they pass, so the caller may try again.
+// that is not yet up they pass, so the caller may try again, unless they wrap
+// [ErrJoin] too.
 func (o OwnAddr) Find() (own netip.Addr, self netip.AddrPort, err error) {
 	if o.host.addrs == nil {
 		o.host = hostNet{interfaceAddrs, routeTo}
@@ -69,7 +71,8 @@ func (o OwnAddr) mine() ([]netip.AddrPort, error) {
 		}
 	}
 	if len(mine) > 1 {
-		return nil, advertiseError(fmt.Sprintf("the join addresses %s and %s are both this machine", mine[0], mine[1]), "each entry must be another machine", "remove one of the two on all machines")
+		twice := problem.Problem{Code: "advertise", What: fmt.Sprintf("the join addresses %s and %s are both this machine", mine[0], mine[1]), Why: "each entry must be another machine", Do: "remove one of the two on all machines"}
+		return nil, &problem.Error{Problem: twice, Err: errors.Join(ErrAdvertise, ErrJoin)} // it does not pass by itself
 	}
 	return mine, nil
 }

@@ -118,7 +118,7 @@ func (s *settings) startError(err error) error {
 	switch {
 	case errors.Is(err, node.ErrRestartProcess):
 		return err
-	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, bootstrap.ErrAdvertise) && s.Advertise == "" && s.Listen == "":
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, bootstrap.ErrAdvertise) && !errors.Is(err, bootstrap.ErrJoin) && s.Advertise == "" && s.Listen == "":
 		return &coded{codeError, err} // a network that is not up yet
 	case errors.As(err, &p):
 		return s.explain(err)
