@@ -75,13 +75,24 @@ func (m *Member) Members() []MemberInfo {
 func (m *Member) LeaderChanged() <-chan struct{} { return m.srv.LeaderChangedNotify() }
 
 // CheckCorruption compares this member's data with the others'. It needs a
-// quorum, and returns an error that wraps ErrDamaged if this member differs. It
-// is not part of Start: members that do not answer hold it up for seconds each.
+// quorum, and returns an error that wraps ErrDamaged if this member differs,
+// and ErrStopped or what Err says when the member ends before the answer. It is
+// not part of Start: members that do not answer hold it up for seconds each, and
+// a Stop meanwhile too.
 func (m *Member) CheckCorruption() error {
-	if err := m.srv.CorruptionChecker().InitialCheck(); err != nil {
-		return damaged("a comparison with the other members failed: "+err.Error(), err)
+	result := make(chan error, 1)
+	// Attached to the server, which therefore does not close its store while the
+	// check reads it: that would be a panic. A server that stops attaches nothing.
+	m.srv.GoAttach(func() { result <- m.srv.CorruptionChecker().InitialCheck() })
+	select {
+	case err := <-result:
+		if err != nil {
+			return damaged("a comparison with the other members failed: "+err.Error(), err)
+		}
+		return nil
+	case <-m.life.Done():
+		return context.Cause(m.life)
 	}
-	return nil
 }
 
 // SetPeerURL changes the address under which the others reach this member. It
