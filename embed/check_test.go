@@ -8,8 +8,8 @@ import (
 	"github.com/quorate/quorate/embed"
 )
 
-// A check that runs when the member is stopped reads a store that is being
-// closed, unless the server waits for it: that would end the process.
+// A check that runs when the member is stopped, or comes after, would read a
+// closed store, which ends the process.
 func TestCheckCorruptionWhileStopping(t *testing.T) {
 	leaks(t)
 	for range 20 {
@@ -35,6 +35,9 @@ func TestCheckCorruptionWhileStopping(t *testing.T) {
 		stop(t, m)
 		if err := <-ended; !errors.Is(err, embed.ErrStopped) {
 			t.Fatalf("the check ended with %v, want ErrStopped", err)
+		}
+		if err := m.CheckCorruption(); !errors.Is(err, embed.ErrStopped) {
+			t.Fatalf("a check after the stop ended with %v, want ErrStopped", err)
 		}
 	}
 }
