@@ -28,7 +28,6 @@ type faults struct {
 	lostReply  func(n int) bool                         // the nth txn takes effect, its answer is lost
 	lateOnce   bool                                     // only the next txn is late
 	late       chan struct{}                            // while set, txns are carried out only once it closes
-	watchGate  chan struct{}                            // while set, new watches wait for it
 	txns       int
 	watches    []watch
 	opened     int

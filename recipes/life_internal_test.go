@@ -95,15 +95,15 @@ func TestSuspend(t *testing.T) {
 		s := newSession(clk, 1, life{ttl: 10 * time.Second, sent: clk.now()}, func() { told++ }, func() {})
 		deadline := clk.time(s.snapshot().until())
 		time.Sleep(2 * time.Second)
-		if !s.alive() || s.state() != live || deadline.Sub(time.Now()) != 7*time.Second {
-			t.Fatalf("alive %v, state %v, %v left", s.alive(), s.state(), deadline.Sub(time.Now()))
+		if !s.alive() || s.state() != live || time.Until(deadline) != 7*time.Second {
+			t.Fatalf("alive %v, state %v, %v left", s.alive(), s.state(), time.Until(deadline))
 		}
 		slept = 5 * time.Millisecond // the noise of two system calls
-		if left := clk.time(s.snapshot().until()).Sub(time.Now()); left != 7*time.Second {
+		if left := time.Until(clk.time(s.snapshot().until())); left != 7*time.Second {
 			t.Fatalf("%v left", left)
 		}
 		slept = 3100 * time.Millisecond
-		if left := clk.time(s.snapshot().until()).Sub(time.Now()); !s.alive() || s.state() != suspect || left != 3900*time.Millisecond {
+		if left := time.Until(clk.time(s.snapshot().until())); !s.alive() || s.state() != suspect || left != 3900*time.Millisecond {
 			t.Fatalf("alive %v, state %v, %v left", s.alive(), s.state(), left)
 		}
 		slept = 7 * time.Second
@@ -120,7 +120,8 @@ func TestSuspend(t *testing.T) {
 
 func TestSuspendedOfThisSystem(t *testing.T) {
 	for range 1000 {
-		if d := suspended() - suspended(); d < -sampling || d > sampling {
+		before := suspended()
+		if d := suspended() - before; d < -sampling || d > sampling {
 			t.Fatalf("two readings differ by %v", d)
 		}
 	}
