@@ -37,9 +37,24 @@ const maxConfig = 1 << 20
 func configFlags() []cli.Flag {
 	flags := []cli.Flag{&cli.StringFlag{Name: "config", Usage: "read the configuration `FILE`", DefaultText: defaultConfig + ", if it exists", TakesFile: true}}
 	for _, k := range keys {
-		flags = append(flags, &cli.StringFlag{Name: k.flag(), Usage: k.usage + ": `" + k.takes + "`", DefaultText: k.fallback})
+		flags = append(flags, keyFlag{&cli.StringFlag{Name: k.flag(), Usage: k.usage}, k})
 	}
 	return flags
+}
+
+// A keyFlag is a key as a flag.
+type keyFlag struct {
+	*cli.StringFlag
+	key key
+}
+
+// String is the flag's line in the help.
+func (f keyFlag) String() string {
+	line := "--" + f.Name + " " + f.key.takes + "\t" + f.Usage
+	if f.key.fallback != "" {
+		line += " (default: " + f.key.fallback + ")"
+	}
+	return line
 }
 
 // settings reads the configuration: the file, then what the environment says

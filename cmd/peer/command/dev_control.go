@@ -76,6 +76,8 @@ func (f *fleet) do(a ask) error {
 		return f.start(n)
 	case n.cmd == nil:
 		return fmt.Errorf("%s does not run: it was %s", n.name, n.state)
+	case a.verb == "pause" && n.state == "paused":
+		return fmt.Errorf("%s is paused already", n.name)
 	case a.verb == "resume" && n.state != "paused":
 		return fmt.Errorf("%s is not paused: it is %s", n.name, n.state)
 	}
