@@ -1,7 +1,7 @@
 // Bench measures the figures that the README quotes, side by side with the best
 // other way of doing the same:
 //
-//	cd cluster-test && go run ./bench member [--json FILE]
+//	cd cluster-test && go run ./bench NAME [--json FILE]
 //
 // It prints a table, and writes the same rows as JSON. A target that is not met
 // is said in the table and in the closing line; the exit code only tells whether
@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"github.com/quorate/quorate/cluster-test/bench/figure"
+	"github.com/quorate/quorate/cluster-test/bench/formation"
 	"github.com/quorate/quorate/cluster-test/bench/member"
 )
 
@@ -31,15 +32,23 @@ type bench struct {
 
 var benches = []bench{
 	{"member", "one member in the process: start, close, watches, reads, what it costs", member.Run},
+	{"formation", "three nodes: how they form a cluster, go on without a leader, read, what they cost", formation.Run},
+}
+
+// children are this program as the child of a bench.
+var children = map[string]func(stdin io.Reader) error{
+	member.IdleArg: member.Idle, formation.BareArg: formation.Bare, formation.ReaderArg: formation.Reader, formation.AloneArg: formation.Alone,
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == member.IdleArg { // this program as the child of a bench
-		if err := member.Idle(os.Stdin); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+	if len(os.Args) > 1 {
+		if child, ok := children[os.Args[1]]; ok {
+			if err := child(os.Stdin); err != nil {
+				fmt.Fprintln(os.Stderr, "bench:", err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/quorate/quorate/cluster-test/bench/figure"
@@ -64,7 +62,7 @@ func idle(ctx context.Context, _ string) ([]figure.Row, error) {
 	if err := pause(ctx, settle); err != nil {
 		return nil, err
 	}
-	before, err := cpuTime(cmd.Process.Pid)
+	before, err := figure.ProcessorTime(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +70,12 @@ func idle(ctx context.Context, _ string) ([]figure.Row, error) {
 	if err := pause(ctx, window); err != nil {
 		return nil, err
 	}
-	after, err := cpuTime(cmd.Process.Pid)
+	after, err := figure.ProcessorTime(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	share := 100 * (after - before).Seconds() / time.Since(start).Seconds()
-	rss, err := residentMiB(cmd.Process.Pid)
+	rss, err := figure.ResidentMiB(cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
@@ -94,40 +92,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// cpuTime is what a process has used, user and system, from /proc/PID/stat.
-func cpuTime(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The second field is the program's name in brackets and may contain anything.
-	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(f) < 13 {
-		return 0, fmt.Errorf("read /proc/%d/stat: %q", pid, b)
-	}
-	var ticks int64
-	for _, s := range f[11:13] { // utime and stime, fields 14 and 15 of the whole line
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100), nil // USER_HZ is 100 on every Linux
-}
-
-func residentMiB(pid int) (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kib / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("read /proc/%d/status: no VmRSS", pid)
 }
