@@ -9,18 +9,19 @@ import (
 )
 
 const (
-	askWait    = time.Second // for one question
-	roundGrace = 50 * time.Millisecond
-	badAfter   = 1                      // failures in a row, after which an address does not hold up rounds
-	roundFast  = 250 * time.Millisecond // between rounds, while things move
-	roundSlow  = 3 * time.Second        // which grows to this when nothing does
-	roundRun   = 5 * time.Second        // and is this while the member serves
-	roundGap   = 50 * time.Millisecond  // between rounds, whatever wakes
-	moveFor    = 10 * time.Second       // things move for so long after the last news
-	stableFor  = 500 * time.Millisecond
-	silentFor  = 60 * time.Second
-	silentAsks = 3 // and at least so many failed questions: a pause of this process is nobody's silence
-	nodesMax   = 128
+	askWait     = time.Second // for one question
+	roundGrace  = 50 * time.Millisecond
+	strangeWait = askWait / 2            // for one who never answered, so that who is missing is told within a second
+	badAfter    = 1                      // failures in a row, after which an address does not hold up rounds
+	roundFast   = 250 * time.Millisecond // between rounds, while things move
+	roundSlow   = 3 * time.Second        // which grows to this when nothing does
+	roundRun    = 5 * time.Second        // and is this while the member serves
+	roundGap    = 50 * time.Millisecond  // between rounds, whatever wakes
+	moveFor     = 10 * time.Second       // things move for so long after the last news
+	stableFor   = 500 * time.Millisecond
+	silentFor   = 60 * time.Second
+	silentAsks  = 3 // and at least so many failed questions: a pause of this process is nobody's silence
+	nodesMax    = 128
 )
 
 // stir says that things move: rounds follow quickly for a while.

@@ -22,6 +22,7 @@ type result struct {
 // addrMemory is what is remembered of an address that is asked.
 type addrMemory struct {
 	busy  bool      // a question is under way
+	heard bool      // it has answered once
 	bad   int       // failures in a row
 	since time.Time // when the first of them was
 	err   error     // of the last one
@@ -30,14 +31,15 @@ type addrMemory struct {
 
 // ask is one round: it asks every address once, all at the same time, and takes
 // the answers to memory. It ends when all have answered that did of late.
-// Addresses that are known to be dead do not hold it up, nor does a question to
-// one that swallows packets: its end is waited for in the background, and an
-// answer that comes then is a reason for another round, not part of one.
+// Addresses that are known to be dead do not hold it up, and those that never
+// answered only for a moment, nor does a question to one that swallows packets:
+// its end is waited for in the background, and an answer that comes then is a
+// reason for another round, not part of one.
 func (d *Driver) ask() {
 	d.round++
 	targets := d.targets()
 	from := Caller{ID: d.state.ID, Boot: d.state.Boot, RPC: d.cfg.Own.Advertise.RPC, News: d.news.Load()}
-	waiting, all := 0, 0
+	waiting, strange, all := 0, 0, 0 // strange are those of waiting that never answered
 	for _, a := range targets {
 		m := d.addrs[a]
 		if m == nil {
@@ -52,6 +54,9 @@ func (d *Driver) ask() {
 		all++
 		if m.bad < badAfter {
 			waiting++
+			if !m.heard {
+				strange++
+			}
 		}
 		round := d.round
 		d.wg.Go(func() { d.question(round, a, from) })
@@ -60,12 +65,17 @@ func (d *Driver) ask() {
 	grace := time.NewTimer(roundGrace)
 	defer grace.Stop()
 	late := grace.C
-	for all > 0 && (waiting > 0 || late != nil) {
+	patience := time.NewTimer(strangeWait)
+	defer patience.Stop()
+	strangers := patience.C
+	for all > 0 && (waiting > strange || strange > 0 && strangers != nil || late != nil) {
 		select {
 		case <-d.ctx.Done():
 			return
 		case <-late:
 			late = nil
+		case <-strangers:
+			strangers = nil
 		case r := <-d.results:
 			if r.round != d.round {
 				d.late(r)
@@ -74,6 +84,9 @@ func (d *Driver) ask() {
 			m := d.addrs[r.addr]
 			if m.bad < badAfter {
 				waiting--
+				if !m.heard {
+					strange--
+				}
 			}
 			all--
 			m.note(r)
@@ -105,7 +118,7 @@ func (m *addrMemory) note(r result) {
 	m.busy = false
 	m.err = r.err
 	if r.err == nil {
-		m.bad = 0
+		m.bad, m.heard = 0, true
 		return
 	}
 	if m.bad == 0 {

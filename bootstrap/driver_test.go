@@ -71,6 +71,20 @@ func TestDriverWaits(t *testing.T) {
 	}
 }
 
+// TestMissingAreNamedSoon starts one of three; the others are boxes without
+// power, whose addresses swallow packets. A person who looks a second later must
+// read who is missing.
+func TestMissingAreNamedSoon(t *testing.T) {
+	virtual(t, func(t *testing.T, w *fleet) {
+		w.addAll(3)
+		w.all[1].swallow, w.all[2].swallow = true, true
+		n := w.all[0].start()
+		w.until("both are named", 900*time.Millisecond, func() bool {
+			return n.has("voters-missing", "waiting for 2 of 3 voters") && n.has("seed-silent", "10.0.0.2:4780") && n.has("seed-silent", "10.0.0.3:4780")
+		})
+	})
+}
+
 // TestDeadAddressesHoldNobodyUp forms a cluster of three of a join list of five,
 // of which two are boxes without power: their addresses swallow packets.
 func TestDeadAddressesHoldNobodyUp(t *testing.T) {
