@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,7 @@ func params(p testscript.Params) testscript.Params {
 		"exits":   exits,
 		"waitfor": waitfor,
 		"take":    take,
+		"gone":    gone,
 	}
 	return p
 }
@@ -82,6 +85,24 @@ func take(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: take NAME FILE REGEXP")
 	}
 	ts.Setenv(args[0], find(ts, args[1], args[2])[1])
+}
+
+// gone FILE waits until none of the processes in the file is there any more.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: gone FILE")
+	}
+	left := strings.Fields(ts.ReadFile(args[0]))
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		left = slices.DeleteFunc(left, func(pid string) bool {
+			out, err := exec.Command("ps", "-o", "stat=", "-p", pid).Output()
+			return err != nil || strings.HasPrefix(string(out), "Z") // nobody may be there to wait for it
+		})
+		if len(left) == 0 {
+			return
+		}
+	}
+	ts.Fatalf("the processes %v are still there after %v", left, patience)
 }
 
 func find(ts *testscript.TestScript, file, expr string) []string {

@@ -297,7 +297,7 @@ func (f *fleet) look(l look) {
 		return
 	}
 	for _, n := range f.nodes {
-		if n.cmd == nil || n.fault != nil || n.seen.Phase != node.Running || !n.seen.Quorum {
+		if n.state != "running" || n.fault != nil || n.seen.Phase != node.Running || !n.seen.Quorum {
 			return
 		}
 	}
