@@ -10,14 +10,16 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"strconv"
+	"time"
 
 	"github.com/quorate/quorate/bootstrap"
+	"github.com/quorate/quorate/embed"
 )
 
 // fellows is what a node of a cluster has beside its member: gossip, the cluster
 // RPC, and the driver that brings it into the cluster.
 type fellows struct {
+	own     bootstrap.Founder
 	sockets *bootstrap.Sockets
 	gossip  *bootstrap.Gossip
 	asker   *bootstrap.Asker
@@ -43,6 +45,7 @@ func (n *Node) startCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.own = own.Advertise
 	if err := n.keepPorts(f.sockets.Ports); err != nil {
 		return err
 	}
@@ -57,9 +60,10 @@ func (n *Node) startCluster(ctx context.Context) error {
 		}
 	}
 	n.listenURL = raftURL(raft)
+	boot := bootstrap.NewBoot()
 	f.gossip, err = bootstrap.StartGossip(bootstrap.GossipConfig{
 		Cluster: n.cfg.Cluster, Key: n.gossipKey[:], TCP: f.sockets.TCP, UDP: f.sockets.UDP, Seeds: seeds, Logger: n.log, Gate: n.hook.Gate,
-		Self: bootstrap.Peer{ID: n.state.ID, Name: n.cfg.Name, Boot: bootstrap.NewBoot(), Phase: "waiting", Version: own.Version,
+		Self: bootstrap.Peer{ID: n.state.ID, Name: n.cfg.Name, Boot: boot, Phase: "waiting", Version: own.Version,
 			Gossip: own.Advertise.Gossip, RPC: own.Advertise.RPC, Raft: netip.AddrPortFrom(own.Advertise.Gossip.Addr(), uint16(f.sockets.Ports.Raft))},
 	})
 	if err != nil {
@@ -68,9 +72,9 @@ func (n *Node) startCluster(ctx context.Context) error {
 	f.asker = bootstrap.NewAsker(bootstrap.AskConfig{TLS: client, Cluster: n.cfg.Cluster, Gate: n.hook.Gate})
 	hadData := n.state.Started || n.state.Member
 	f.driver, err = bootstrap.StartDriver(bootstrap.DriverConfig{
-		State: n.state, Save: func(s bootstrap.State) error { return bootstrap.SaveState(n.dir, s) },
+		State: n.state, Boot: boot, Save: func(s bootstrap.State) error { return bootstrap.SaveState(n.dir, s) },
 		Own: own, Seeds: seeds, Member: n.host, Ask: f.asker.Ask, Gossip: f.gossip, Logger: n.log,
-		Notify: func(e bootstrap.DriverEvent) { n.events.add(Event{Type: e.Type, Text: e.Text}) },
+		Notify: n.tellStep,
 	})
 	if err != nil {
 		return err
@@ -87,9 +91,22 @@ func (n *Node) startCluster(ctx context.Context) error {
 	return nil
 }
 
+// tellStep tells of a step into the cluster. "started" is the node's own word,
+// for the end of Start.
+func (n *Node) tellStep(e bootstrap.DriverEvent) {
+	if e.Type == "started" {
+		e.Type = "member_started"
+	}
+	n.events.add(Event{Type: e.Type, Text: e.Text})
+}
+
 // awaitFirstStart waits until the driver has tried to start the member, or has
-// decided otherwise.
+// decided otherwise. A member that dies in its start may do so because its disk
+// is an old copy, which the others know; see awaitVerdict.
 func (n *Node) awaitFirstStart(ctx context.Context) error {
+	tried := n.host.tried
+	var failed error
+	var verdict <-chan time.Time
 	for {
 		changed := n.fellows.driver.Changed()
 		switch k := n.fellows.driver.Status().Plan; k {
@@ -98,8 +115,16 @@ func (n *Node) awaitFirstStart(ctx context.Context) error {
 			return nil // told by Status
 		}
 		select {
-		case <-n.host.tried:
-			return n.host.first
+		case <-tried:
+			if failed = n.host.first; !errors.Is(failed, embed.ErrDamaged) {
+				return failed
+			}
+			tried = nil
+			t := time.NewTimer(verdictWait)
+			defer t.Stop()
+			verdict = t.C
+		case <-verdict:
+			return failed
 		case <-changed:
 		case <-ctx.Done():
 			return fmt.Errorf("start member: %w", context.Cause(ctx))
@@ -127,10 +152,7 @@ func (n *Node) keepPorts(p bootstrap.Ports) error {
 		return nil
 	}
 	n.state.Ports = p
-	if err := bootstrap.SaveState(n.dir, n.state); err != nil {
-		return dirProblem("the state file cannot be written", err.Error(), "free space, or make "+n.dir+" writable for this user", err)
-	}
-	return nil
+	return n.saveState()
 }
 
 // quit leaves the others in order: gossip says goodbye, so that nobody need
@@ -168,10 +190,6 @@ func listenAddr(configured string, seeds []netip.AddrPort) netip.Addr {
 		return netip.IPv6Unspecified()
 	}
 	return netip.IPv4Unspecified() // a machine without IPv6
-}
-
-func raftURL(a netip.AddrPort) string {
-	return "https://" + net.JoinHostPort(a.Addr().String(), strconv.Itoa(int(a.Port())))
 }
 
 func buildVersion() string {

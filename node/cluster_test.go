@@ -3,59 +3,14 @@ package node_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/node"
 )
 
-// trio is the configuration of three nodes on this machine.
-func trio(t *testing.T) []node.Config {
-	t.Helper()
-	dir, secret := shortDir(t), node.NewSecret()
-	var join []string
-	for range 3 {
-		join = append(join, fmt.Sprintf("127.0.0.1:%d", freePort(t)))
-	}
-	var cfgs []node.Config
-	for i, addr := range join {
-		_, port, _ := net.SplitHostPort(addr)
-		var gossip int
-		fmt.Sscan(port, &gossip)
-		cfgs = append(cfgs, node.Config{
-			Name: fmt.Sprintf("n%d", i+1), Cluster: "test", DataDir: filepath.Join(dir, fmt.Sprint("n", i+1)),
-			Join: join, Secret: node.SecretText(secret), Ports: &node.Ports{Gossip: gossip},
-			Timing: node.Timing{Tick: 20 * time.Millisecond, Election: 200 * time.Millisecond},
-		})
-	}
-	return cfgs
-}
-
-// freePort is a port that was free for TCP and UDP a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free for TCP and UDP")
-	return 0
-}
-
 func TestThreeNodesFormOneCluster(t *testing.T) {
-	cfgs := trio(t)
+	cfgs := machines(t, 3)
 	ctx := within(t, 60*time.Second)
 	began := time.Now()
 	nodes := []*node.Node{start(t, cfgs[0]), start(t, cfgs[1])}

@@ -18,10 +18,11 @@ const eventsKept = 1024
 // An Event is something that happened at this node.
 //
 // Types: started, ready, leader_changed, quorum_lost, quorum_restored, problem,
-// problem_solved, lock_acquired, lock_released, lock_lost, session_lost,
-// stopping, stopped; and reset, the first event for a reader whose position is
-// no longer known: what happened in between is to be read from Status. More
-// may come.
+// problem_solved, cert_renewed, lock_acquired, lock_released, lock_lost,
+// session_lost, stopping, stopped; on the way into a cluster pledged,
+// member_started, member, and aborted, released, joining, blocked, unblocked; and
+// reset, the first event for a reader whose position is no longer known: what
+// happened in between is to be read from Status. More may come.
 type Event struct {
 	ID    string    `json:"id"` // <boot>-<n>: boot is new with each start, n counts from 1
 	Time  time.Time `json:"time"`

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -19,21 +22,23 @@ type facts struct {
 	driver     *bootstrap.DriverStatus // nil for a single node, and at the start
 	etcdSocket string
 	now        time.Time
-	tls        []Problem     // found in the certificates at start
-	certEnd    time.Time     // when the derived certificates end; zero if they do not
-	dead       error         // why the member ended by itself
-	corrupt    error         // what the corruption check found
-	leaderless time.Duration // how long no leader has been known; as the state loop saw it
+	tls        []Problem      // found in the certificates at start
+	certEnd    time.Time      // when the derived certificates end; zero if they do not
+	dead       error          // why the member ended by itself
+	corrupt    error          // what the corruption check found
+	leaderless time.Duration  // how long no leader has been known; as the state loop saw it
+	own        netip.AddrPort // this node's gossip address; not valid for a single node
+	proxyFor   func(*http.Request) (*url.URL, error)
 }
 
 func (n *Node) facts() facts {
-	f := facts{phase: n.phase.Load().(Phase), now: time.Now(), etcdSocket: n.etcdSocket, dead: n.Err()}
+	f := facts{phase: n.phase.Load().(Phase), now: time.Now(), etcdSocket: n.etcdSocket, dead: n.Err(), proxyFor: http.ProxyFromEnvironment}
 	if m, _ := n.host.current(); m != nil {
 		f.member, f.list, f.running = m.Status(), m.Members(), true
 	}
 	if f.phase != Starting && n.fellows != nil { // in this order: Start writes fellows before the phase
 		d := n.fellows.driver.Status()
-		f.driver = &d
+		f.driver, f.own = &d, n.fellows.own.Gossip
 	}
 	if f.phase == Running && f.driver != nil {
 		f.phase = phaseOf(f.driver)

@@ -118,23 +118,33 @@ func (h *host) IDs() (cluster, member uint64) {
 	return 0, 0
 }
 
-// Stop stops the member and keeps its directory. One that has not ended in time
-// is waited for again by the next call: nothing may be done with its directory
-// before.
+// Stop stops the member and keeps its directory. One that died is as much
+// stopped as it will ever be.
 func (h *host) Stop(ctx context.Context) error {
+	died, err := h.stop(ctx)
+	if died {
+		h.n.log.Warn("the member that is to be stopped has died", "err", err)
+		return nil
+	}
+	return err
+}
+
+// stop stops the member. One that has not ended in time is waited for again by
+// the next call: nothing may be done with its directory before.
+func (h *host) stop(ctx context.Context) (died bool, err error) {
 	m := h.take()
 	if m == nil {
-		return nil
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	if err := m.Stop(ctx); err != nil {
-		return fmt.Errorf("stop member: %w", err)
+		return m.Err() != nil, fmt.Errorf("stop member: %w", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.leaving = nil
-	return nil
+	return false, nil
 }
 
 // take takes the member out of its seat, so that calls wait for another one, and
@@ -157,16 +167,16 @@ func (h *host) take() *embed.Member {
 // end ends what runs, with the node. Status goes on to show it.
 func (h *host) end(how func(*embed.Member, context.Context) error) error {
 	h.mu.Lock()
-	members := []*embed.Member{h.member, h.leaving}
+	member, leaving := h.member, h.leaving
 	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var errs []error
-	for _, m := range members {
+	for _, m := range []*embed.Member{member, leaving} {
 		if m == nil {
 			continue
 		}
-		if err := how(m, ctx); err != nil {
+		if err := how(m, ctx); err != nil && !(m == leaving && m.Err() != nil) { // that one's end was told when it was stopped
 			errs = append(errs, fmt.Errorf("stop member: %w", err))
 		}
 	}
@@ -175,8 +185,8 @@ func (h *host) end(how func(*embed.Member, context.Context) error) error {
 
 // Discard stops the member and moves its directory aside.
 func (h *host) Discard(ctx context.Context) error {
-	if err := h.Stop(ctx); err != nil {
-		return err
+	if _, err := h.stop(ctx); err != nil {
+		return err // what is left of it may still write there
 	}
 	return h.setAside()
 }

@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		child(dir)
 		return
 	}
+	if cfg := os.Getenv(processEnv); cfg != "" {
+		process(cfg)
+		return
+	}
 	code := m.Run()
 	if err := leftOver(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines left:", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,25 +136,6 @@ func (n *Node) end(err error) {
 		n.endLife(err)
 		close(n.done)
 	})
-}
-
-// missing says who is not there, for errors about quorum.
-func (n *Node) missing() string {
-	m, _ := n.host.current()
-	if m != nil {
-		return fmt.Sprintf("this member knows no raft leader among %d voters", len(m.Members()))
-	}
-	if n.fellows == nil || n.fellows.driver == nil {
-		return "the member of this node has not started"
-	}
-	var texts []string
-	for _, p := range n.fellows.driver.Status().Problems {
-		texts = append(texts, p.What)
-	}
-	if len(texts) == 0 {
-		return "this node is not in a cluster yet"
-	}
-	return strings.Join(texts, "; ")
 }
 
 // Close gives back what the node holds and stops it: contexts of held locks end

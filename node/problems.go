@@ -7,9 +7,14 @@ import (
 	"time"
 )
 
-// leaderlessGrace is how long an election may go on before it is a problem to
-// show.
-const leaderlessGrace = 2 * time.Second
+const (
+	// leaderlessGrace is how long an election may go on before it is a problem
+	// to show.
+	leaderlessGrace = 2 * time.Second
+	// absentGrace is how long too few voters may answer before it is one: the
+	// time in which those that are there are asked.
+	absentGrace = 300 * time.Millisecond
+)
 
 // earliest is a date that no right clock shows any more.
 var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -27,8 +32,8 @@ func diagnose(f facts) []Problem {
 		}
 		add(p)
 	}
-	if f.running && f.phase != Stopped && f.member.Leader == 0 && f.leaderless >= leaderlessGrace {
-		add(Problem{Code: "no-quorum", What: "no raft leader is known to this member", Why: "a majority of the voters cannot be reached, or an election is going on", Do: "wait a second and look again with peer status; then see which members are down"})
+	if p, ok := f.noQuorum(); ok {
+		add(p)
 	}
 	if f.running && f.phase != Stopped && f.member.SpaceLow {
 		add(Problem{Code: "space-low", What: "writes are refused on this node",
@@ -57,6 +62,9 @@ func diagnose(f facts) []Problem {
 	}
 	if f.driver != nil && f.phase != Stopped {
 		ps = append(ps, f.driver.Problems...)
+		if p, ok := proxied(f.peerURLs(), f.proxyFor); ok {
+			add(p)
+		}
 	}
 	return append(ps, f.tls...)
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,9 @@ func (n *Node) run(ctx context.Context) {
 			if again, _ := n.host.current(); again != m || m.Err() == nil {
 				continue // it was stopped, not lost
 			}
+			if n.fellows != nil && errors.Is(m.Err(), embed.ErrDamaged) && n.awaitVerdict(ctx, exchanged) {
+				continue
+			}
 			n.end(m.Err())
 			n.tell(was, n.Status())
 			n.events.add(Event{Type: "stopped", Text: fmt.Sprintf("the member ended: %v", n.err)})
@@ -63,6 +67,26 @@ func (n *Node) run(ctx context.Context) {
 			n.renewIdentity()
 		}
 	}
+}
+
+// verdictWait is how long the end of a damaged member waits for what the others
+// know of it: a few rounds of the driver after a start.
+const verdictWait = 3 * time.Second
+
+// awaitVerdict waits whether the driver blocks this node. A member on an old
+// copy of its disk dies as soon as its leader speaks to it, perhaps before the
+// others could be asked; that the disk is old is then what a person must know,
+// and the node stays to say so.
+func (n *Node) awaitVerdict(ctx context.Context, exchanged <-chan struct{}) (blocked bool) {
+	t := time.NewTimer(verdictWait)
+	defer t.Stop()
+	select {
+	case <-exchanged:
+		return true
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	return false
 }
 
 // watchLeader notes since when no leader is known.
@@ -126,8 +150,17 @@ func (n *Node) settle(ctx context.Context, m *embed.Member) {
 		return
 	}
 	n.revokeInherited(ctx)
-	if err := m.CheckCorruption(); err != nil && ctx.Err() == nil {
-		n.found.Store(&err)
+	// On a goroutine of its own, for it has no ctx: a member that does not answer
+	// holds it up for seconds, and one that died here for ever.
+	checked := make(chan error, 1)
+	go func() { checked <- m.CheckCorruption() }()
+	select {
+	case err := <-checked:
+		if errors.Is(err, embed.ErrDamaged) && ctx.Err() == nil {
+			n.found.Store(&err)
+		}
+	case <-ctx.Done():
+		return
 	}
 	if n.fellows != nil {
 		return // addresses of a cluster are not changed by themselves

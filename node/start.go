@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -49,6 +47,9 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if err := n.loadState(); err != nil {
+		return nil, err
+	}
+	if err := n.checkKept(); err != nil {
 		return nil, err
 	}
 	if err := n.loadIdentity(); err != nil {
@@ -156,28 +157,6 @@ func (n *Node) openControl() error {
 	return nil
 }
 
-// loadState reads who this node is, or makes it somebody new. A directory with
-// data and without a state file has lost its identity: to make one up would
-// bring a stranger's data back as somebody new.
-func (n *Node) loadState() error {
-	s, err := bootstrap.LoadState(n.dir)
-	switch {
-	case err == nil:
-		n.state = s
-		return nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(n.dir, memberDir)); err == nil {
-		return dirProblem("the data directory "+n.dir+" has data but no state file", "state.json, which says whose data it is, is gone", "restore state.json from a backup, or give the node an empty data directory", nil)
-	}
-	n.state = bootstrap.NewState()
-	if err := bootstrap.SaveState(n.dir, n.state); err != nil {
-		return dirProblem("the state file cannot be written", err.Error(), "free space, or make "+n.dir+" writable for this user", err)
-	}
-	return nil
-}
-
 // memberDir is the member's directory in the data directory.
 const memberDir = "etcd"
 
@@ -194,7 +173,10 @@ func (n *Node) startSingle(ctx context.Context) error {
 		if errors.Is(err, syscall.EADDRINUSE) && try < tries {
 			continue // somebody was faster between the choice and the use
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return n.noteSingle()
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/bootstrap"
 	"github.com/quorate/quorate/embed"
 	"github.com/quorate/quorate/node"
+	"github.com/quorate/quorate/node/internal/freeport"
 	"github.com/quorate/quorate/node/internal/testhook"
 )
 
@@ -320,6 +321,24 @@ func (m *Machines) close() {
 		}
 	}
 	wg.Wait()
+}
+
+// portBlock is the ports of one node: gossip, cluster RPC, raft as others see
+// it, and raft behind the relay.
+const portBlock = 4
+
+// freeBlocks are the first ports of n blocks, no two the same.
+func freeBlocks(t testing.TB, n int) []int {
+	t.Helper()
+	first, err := freeport.Block(n * portBlock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []int
+	for i := range n {
+		blocks = append(blocks, first+i*portBlock)
+	}
+	return blocks
 }
 
 func joinOf(blocks []int) []string {

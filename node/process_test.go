@@ -1,0 +1,146 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/node"
+)
+
+// processEnv makes the test binary a node of a cluster, for what cannot be done
+// to one in this process: a member that dies leaves goroutines behind.
+const processEnv = "QUORATE_NODE_TEST_PROCESS"
+
+// processConfig is a node.Config that can be written down.
+type processConfig struct {
+	Name, Cluster, DataDir, Secret string
+	Join                           []string
+	BasePort                       int
+}
+
+func process(text string) {
+	var c processConfig
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	n, err := node.Start(context.Background(), node.Config{
+		Name: c.Name, Cluster: c.Cluster, DataDir: c.DataDir, Secret: node.SecretFile(c.Secret), Join: c.Join, BasePort: c.BasePort,
+		Timing: fast, EtcdConfig: noFsync,
+	})
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	fmt.Println("started")
+	os.Stdin.Read(make([]byte, 1)) // the parent closes it, or is gone
+	if err := n.Close(); err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	fmt.Println("closed")
+}
+
+// startProcess runs that node in a process. stop ends it in order and returns
+// the error of Close; the test's end kills it.
+func startProcess(t *testing.T, c processConfig) (_ node.Remote, stop func() error) {
+	t.Helper()
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), processEnv+"="+string(text))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	t.Cleanup(func() {
+		if !ended {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "started" {
+		t.Fatalf("%s said %q", c.Name, lines.Text())
+	}
+	return node.Remote{Socket: filepath.Join(c.DataDir, "peer.sock")}, func() error {
+		ended = true
+		in.Close()
+		lines.Scan()
+		if err := cmd.Wait(); err != nil {
+			return fmt.Errorf("%s: %w", lines.Text(), err)
+		}
+		return nil
+	}
+}
+
+// trio is a cluster of two nodes here and one in a process, which is made by
+// calling third.
+func trio(t *testing.T) (here []*node.Node, third processConfig) {
+	t.Helper()
+	cfgs := machines(t, 3)
+	secret := filepath.Join(shortDir(t), "secret")
+	text := node.NewSecret()
+	if err := os.WriteFile(secret, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cfgs[:2] {
+		c.Secret = node.SecretText(text)
+		here = append(here, start(t, c))
+	}
+	c := cfgs[2]
+	return here, processConfig{Name: c.Name, Cluster: c.Cluster, DataDir: c.DataDir, Secret: secret, Join: c.Join, BasePort: c.BasePort}
+}
+
+// remotely waits for ok of the status of a node in another process.
+func remotely(t *testing.T, what string, r node.Remote, ok func(node.Status) bool) {
+	t.Helper()
+	ctx := within(t, 20*time.Second)
+	for {
+		s, err := r.Status(ctx)
+		if err == nil && ok(s) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not in time: %s: %v\n%+v", what, err, s)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// blockedBy tells whether the node is blocked by a problem of one of the codes,
+// its member is stopped, and it says what to do.
+func blockedBy(codes ...string) func(node.Status) bool {
+	return func(s node.Status) bool {
+		if s.Phase != node.Blocked || s.Etcd.MemberID != "" || s.Quorum {
+			return false
+		}
+		for _, p := range s.Problems {
+			for _, c := range codes {
+				if p.Code == c && p.Do != "" {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}
