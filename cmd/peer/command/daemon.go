@@ -85,7 +85,7 @@ func (c *call) serve(n *node.Node, up supervisor) error {
 		case <-c.ctx.Done():
 			up.tell("STOPPING=1", "STATUS=stopping")
 			if err := n.Close(); err != nil {
-				return fmt.Errorf("stop the node: %w", err)
+				return &coded{codeError, fmt.Errorf("stop the node: %w", err)} // the signal explains no failure
 			}
 			return nil
 		case <-n.Done():
