@@ -12,27 +12,6 @@ import (
 // dataRows are about data directories that are not what they should be.
 func dataRows() []badRow {
 	return []badRow{
-		{name: "one data directory twice", boxes: 2, exit: 78, spoil: func(s *scene) {
-			a, b := s.boxes[0], s.boxes[1]
-			a.start()
-			b.conf["data_dir"] = a.data()
-		}, what: "the data directory {a.data_dir} is in use", why: "holds its lock", do: "stop the process"},
-		{name: "data directory of another cluster", exit: 78, spoil: after(once, set("cluster", "acne")),
-			what: "{a.data_dir} is of cluster acme", why: "configured for cluster acne", do: "set cluster to acme, or … an empty data directory", mend: set("cluster", "acme")},
-		{name: "data directory of another secret", boxes: 2, exit: 4, spoil: after(once, func(s *scene) {
-			s.boxes[1].write("secret", node.NewSecret(), 0o600)
-		}), code: "seed-other-secret", what: "{a} has another cluster secret", why: "not from our secret", do: "compare the secret files", mend: sameSecret},
-		{name: "data directory of a single node", exit: 78, spoil: func(s *scene) {
-			b := s.boxes[0]
-			conf := b.conf
-			b.conf = map[string]string{"data_dir": conf["data_dir"], "socket": conf["socket"]}
-			once(s)
-			b.conf = conf
-		}, what: "{a.data_dir} is of a single node", why: "join is set", do: "drop cluster, join and secret_file"},
-		{name: "single node on a cluster's data directory", exit: 78, spoil: after(once, func(s *scene) {
-			b := s.boxes[0]
-			b.conf = map[string]string{"data_dir": b.conf["data_dir"], "socket": b.conf["socket"]}
-		}), what: "{a.data_dir} is of a node of cluster acme", why: "without join", do: "set cluster, join and secret_file"},
 		{name: "copied data directory", boxes: 2, exit: 4, spoil: func(s *scene) {
 			once(s)
 			b := s.boxes[1]
@@ -61,6 +40,27 @@ func dataRows() []badRow {
 			s.copyData(old, b.data())
 		}, code: "disk-old", what: "this node's disk is an old copy", why: "a (127.0.0.1) has seen its start … , the disk says … a snapshot or backup was restored", do: "empty the data directory",
 			also: func(s *scene) { s.boxes[1].blocked() }},
+		{name: "one data directory twice", boxes: 2, exit: 78, spoil: func(s *scene) {
+			a, b := s.boxes[0], s.boxes[1]
+			a.start()
+			b.conf["data_dir"] = a.data()
+		}, what: "the data directory {a.data_dir} is in use", why: "holds its lock", do: "stop the process"},
+		{name: "data directory of another cluster", exit: 78, spoil: after(once, set("cluster", "acne")),
+			what: "{a.data_dir} is of cluster acme", why: "configured for cluster acne", do: "set cluster to acme, or … an empty data directory", mend: set("cluster", "acme")},
+		{name: "data directory of another secret", boxes: 2, exit: 4, spoil: after(once, func(s *scene) {
+			s.boxes[1].write("secret", node.NewSecret(), 0o600)
+		}), code: "seed-other-secret", what: "{a} has another cluster secret", why: "not from our secret", do: "compare the secret files", mend: sameSecret},
+		{name: "data directory of a single node", exit: 78, spoil: func(s *scene) {
+			b := s.boxes[0]
+			conf := b.conf
+			b.conf = map[string]string{"data_dir": conf["data_dir"], "socket": conf["socket"]}
+			once(s)
+			b.conf = conf
+		}, what: "{a.data_dir} is of a single node", why: "join is set", do: "drop cluster, join and secret_file"},
+		{name: "single node on a cluster's data directory", exit: 78, spoil: after(once, func(s *scene) {
+			b := s.boxes[0]
+			b.conf = map[string]string{"data_dir": b.conf["data_dir"], "socket": b.conf["socket"]}
+		}), what: "{a.data_dir} is of a node of cluster acme", why: "without join", do: "set cluster, join and secret_file"},
 		{name: "data directory open to others", exit: 78, spoil: after(once, func(s *scene) { s.ok(os.Chmod(s.boxes[0].data(), 0o755)) }),
 			what: "the data directory {a.data_dir} is open to others", why: "0755", do: "chmod 0700 {a.data_dir}",
 			mend: func(s *scene) { s.ok(os.Chmod(s.boxes[0].data(), 0o700)) }},

@@ -46,10 +46,9 @@ type box struct {
 	telling *net.UnixConn
 }
 
-const (
-	rowLimit = 10 * time.Second // for one row on a quiet machine
-	rowGrace = 30 * time.Second // for one wait, on a busy one
-)
+// rowGrace is for one wait on a busy machine; a whole row takes under 10 s on a
+// quiet one.
+const rowGrace = 30 * time.Second
 
 func newScene(t *testing.T, n int) *scene {
 	s := &scene{T: t, vars: map[string]string{}}
@@ -173,10 +172,17 @@ func (b *box) launch() {
 // stop asks the daemon to end, which must end with 0.
 func (b *box) stop() {
 	b.s.Helper()
+	if b.daemon != nil {
+		b.daemon.Process.Signal(syscall.SIGTERM)
+		b.awaitEnd()
+	}
+}
+
+func (b *box) awaitEnd() {
+	b.s.Helper()
 	if b.daemon == nil {
 		return
 	}
-	b.s.ok(b.daemon.Process.Signal(syscall.SIGTERM))
 	select {
 	case <-b.ended:
 	case <-time.After(rowGrace):
@@ -220,8 +226,13 @@ func (s *scene) form() {
 
 func (s *scene) stop() {
 	s.Helper()
+	for _, b := range s.boxes { // all at once
+		if b.daemon != nil {
+			b.daemon.Process.Signal(syscall.SIGTERM)
+		}
+	}
 	for _, b := range s.boxes {
-		b.stop()
+		b.awaitEnd()
 	}
 }
 

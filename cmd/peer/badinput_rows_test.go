@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,8 +131,8 @@ func badRows() []badRow {
 		taken("cluster RPC port in use", "tcp", 1, "cluster RPC"),
 		taken("raft port in use", "tcp", 2, "raft"),
 	}
-	rows = append(rows, certificateRows()...)
-	return append(rows, dataRows()...)
+	// The longest first, so that none of them is waited for alone.
+	return slices.Concat(dataRows(), certificateRows(), rows)
 }
 
 func sameSecret(s *scene) {

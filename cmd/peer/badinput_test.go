@@ -143,7 +143,7 @@ func (r badRow) waits(s *scene) {
 	s.says("what", p.What, r.what)
 	s.says("why", p.Why, r.why)
 	s.says("do", p.Do, r.do)
-	timeout := 500 * time.Millisecond
+	timeout := 400 * time.Millisecond
 	if r.exit == 0 {
 		timeout = rowGrace
 	}
