@@ -86,6 +86,29 @@ func TestStopHandsOver(t *testing.T) {
 	}
 }
 
+// All members that stop at once are soon gone: the one that leads does not wait
+// for a successor that stops too.
+func TestStopAllAtOnce(t *testing.T) {
+	leaksInTime(t)
+	for range 3 {
+		ms := startCluster(t, 3)
+		begin := time.Now()
+		stopped := make(chan struct{}, len(ms))
+		for _, m := range ms {
+			go func() {
+				stop(t, m)
+				stopped <- struct{}{}
+			}()
+		}
+		for range ms {
+			<-stopped
+		}
+		if took := time.Since(begin); took > 4*time.Second { // etcd waits for more than five
+			t.Fatalf("they stopped in %v", took)
+		}
+	}
+}
+
 func TestRemovedMember(t *testing.T) {
 	leaksInTime(t)
 	ms := startCluster(t, 3)

@@ -114,16 +114,37 @@ func (m *Member) closeEtcd() {
 	m.closeEtcdOne.Do(func() {
 		go func() {
 			defer close(m.closed)
-			if m.abrupt.Load() {
-				m.srv.HardStop()
-			} else {
-				m.srv.Stop()
-			}
+			m.stopServer()
 			if m.etcd != nil {
 				m.etcd.Close()
 			}
 		}()
 	})
+}
+
+// stopServer stops the server after it has handed leadership on. etcd would wait
+// for that for two elections and five seconds more, but raft gives it up after
+// one: by then the member that was to lead has stopped too, as when all do at
+// once. What still waits ends with the server.
+func (m *Member) stopServer() {
+	handed := make(chan struct{})
+	go func() {
+		defer close(handed)
+		if m.abrupt.Load() {
+			return
+		}
+		if err := m.srv.TryTransferLeadershipOnShutdown(); err != nil {
+			m.log.Info("leadership was not handed on", "error", err)
+		}
+	}()
+	t := time.NewTimer(m.cfg.Election)
+	defer t.Stop()
+	select {
+	case <-handed:
+	case <-t.C:
+	}
+	m.srv.HardStop()
+	<-handed
 }
 
 // deadPatience is how long Stop waits for a member that died: most likely, what
