@@ -134,7 +134,12 @@ func (n *Node) takeDir() error {
 	}
 	lock, err := dirlock.Lock(n.dir)
 	if errors.Is(err, dirlock.ErrInUse) {
-		return &Error{Problem: Problem{Code: "in-use", What: "the data directory " + n.dir + " is in use", Why: err.Error(), Do: "stop the process that uses it, or set DataDir elsewhere"}, Err: ErrInUse}
+		p := Problem{Code: "in-use", What: "the data directory " + n.dir + " is in use", Why: err.Error(), Do: "stop the process that uses it, or set DataDir elsewhere"}
+		var held *Error
+		if errors.As(err, &held) {
+			p.Why = held.Why // its other words are ours
+		}
+		return &Error{Problem: p, Err: ErrInUse}
 	}
 	if err != nil {
 		return dirProblem("the data directory "+n.dir+" cannot be written", err.Error(), "make it writable for this user, or set DataDir elsewhere", err)
