@@ -23,6 +23,8 @@ type processConfig struct {
 	Name, Cluster, DataDir, Secret string
 	Join                           []string
 	BasePort                       int
+	Advertise                      string
+	Env                            []string
 }
 
 func process(text string) {
@@ -32,7 +34,7 @@ func process(text string) {
 		os.Exit(1)
 	}
 	n, err := node.Start(context.Background(), node.Config{
-		Name: c.Name, Cluster: c.Cluster, DataDir: c.DataDir, Secret: node.SecretFile(c.Secret), Join: c.Join, BasePort: c.BasePort,
+		Name: c.Name, Cluster: c.Cluster, DataDir: c.DataDir, Secret: node.SecretFile(c.Secret), Join: c.Join, BasePort: c.BasePort, Advertise: c.Advertise,
 		Timing: fast, EtcdConfig: noFsync,
 	})
 	if err != nil {
@@ -58,6 +60,7 @@ func startProcess(t *testing.T, c processConfig) (_ node.Remote, stop func() err
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), processEnv+"="+string(text))
+	cmd.Env = append(cmd.Env, c.Env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -92,22 +95,26 @@ func startProcess(t *testing.T, c processConfig) (_ node.Remote, stop func() err
 	}
 }
 
-// trio is a cluster of two nodes here and one in a process, which is made by
-// calling third.
+// trio is a cluster of two nodes here and one to be started as a process.
 func trio(t *testing.T) (here []*node.Node, third processConfig) {
 	t.Helper()
 	cfgs := machines(t, 3)
-	secret := filepath.Join(shortDir(t), "secret")
-	text := node.NewSecret()
-	if err := os.WriteFile(secret, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	third, secret := written(t, cfgs[2])
 	for _, c := range cfgs[:2] {
-		c.Secret = node.SecretText(text)
+		c.Secret = secret
 		here = append(here, start(t, c))
 	}
-	c := cfgs[2]
-	return here, processConfig{Name: c.Name, Cluster: c.Cluster, DataDir: c.DataDir, Secret: secret, Join: c.Join, BasePort: c.BasePort}
+	return here, third
+}
+
+// written is a configuration for a process, with a secret of its own.
+func written(t *testing.T, c node.Config) (processConfig, node.Secret) {
+	t.Helper()
+	file := filepath.Join(shortDir(t), "secret")
+	if err := os.WriteFile(file, []byte(node.NewSecret()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return processConfig{Name: c.Name, Cluster: c.Cluster, DataDir: c.DataDir, Secret: file, Join: c.Join, BasePort: c.BasePort}, node.SecretFile(file)
 }
 
 // remotely waits for ok of the status of a node in another process.

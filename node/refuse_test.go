@@ -18,12 +18,7 @@ import (
 // says and what to do. Nothing may be left running or open; the leak test sees
 // to that.
 func TestStartRefuses(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		cfg     func(t *testing.T, dir string) node.Config
-		want    error
-		say, do string
-	}{
+	for _, tt := range []refusal{
 		{name: "WALDir without DataDir", cfg: func(*testing.T, string) node.Config { return node.Config{WALDir: "/x"} }, want: node.ErrConfig, say: "without DataDir", do: "set DataDir"},
 		{name: "SocketGroup without Socket", cfg: func(*testing.T, string) node.Config { return node.Config{SocketGroup: "0"} }, want: node.ErrConfig, say: "stays closed", do: "set Socket"},
 		{name: "short TTL", cfg: func(*testing.T, string) node.Config { return node.Config{TTL: time.Second} }, want: node.ErrConfig, say: "TTL is 1s", do: "2s or more"},
@@ -89,23 +84,33 @@ func TestStartRefuses(t *testing.T) {
 			return node.Config{DataDir: d}
 		}, say: "cluster.secret", do: "chmod"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg := tt.cfg(t, shortDir(t))
-			_, err := node.Start(t.Context(), cfg)
-			if err == nil {
-				t.Fatal("it started")
-			}
-			if tt.want != nil && !errors.Is(err, tt.want) {
-				t.Errorf("err = %v, want %v", err, tt.want)
-			}
-			var p *node.Error
-			if !errors.As(err, &p) {
-				t.Fatalf("err = %v (%T), want a *node.Error", err, err)
-			}
-			if p.What == "" || p.Why == "" || p.Do == "" || !strings.Contains(err.Error(), tt.say) || !strings.Contains(p.Do, tt.do) {
-				t.Errorf("problem = %+v, want it to say %q and to do %q", p.Problem, tt.say, tt.do)
-			}
-		})
+		t.Run(tt.name, tt.run)
+	}
+}
+
+// refusal is a configuration that Start refuses: with which sentinel, what it
+// says, and what it tells to do.
+type refusal struct {
+	name    string
+	cfg     func(t *testing.T, dir string) node.Config
+	want    error
+	say, do string
+}
+
+func (tt refusal) run(t *testing.T) {
+	_, err := node.Start(t.Context(), tt.cfg(t, shortDir(t)))
+	if err == nil {
+		t.Fatal("it started")
+	}
+	if tt.want != nil && !errors.Is(err, tt.want) {
+		t.Errorf("err = %v, want %v", err, tt.want)
+	}
+	var p *node.Error
+	if !errors.As(err, &p) {
+		t.Fatalf("err = %v (%T), want a *node.Error", err, err)
+	}
+	if p.What == "" || p.Why == "" || p.Do == "" || !strings.Contains(err.Error(), tt.say) || !strings.Contains(p.Do, tt.do) {
+		t.Errorf("problem = %+v, want it to say %q and to do %q", p.Problem, tt.say, tt.do)
 	}
 }
 
