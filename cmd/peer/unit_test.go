@@ -123,3 +123,51 @@ func TestUnitPromises(t *testing.T) {
 		}
 	}
 }
+
+// What an administrator pastes from systemd/README.md works: here it is pasted
+// below a directory instead of /, without a service manager, as the first of the
+// three machines.
+func TestUnitReadme(t *testing.T) {
+	peer, err := exec.LookPath("peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := shortDir(t)
+	var script strings.Builder
+	script.WriteString("set -eu\ncd \"$CHECKOUT\"\nsystemctl() { echo systemctl \"$@\"; }\nsystemd_sysusers() { :; }\nsystemd_tmpfiles() { :; }\n")
+	blocks := 0
+	for _, b := range fence.FindAllStringSubmatch(systemdFile(t, "README.md"), -1) {
+		if b[1] != "sh" {
+			continue
+		}
+		blocks++
+		text := strings.NewReplacer(
+			"install -m 0755 peer ", "install -m 0755 "+peer+" ", "peer config check", "peer config check --config /etc/peer/peer.yaml --secret-file /etc/peer/cluster.secret",
+			"peer wait-ready --quorum --timeout 5m && peer status", "true", "systemd-", "systemd_",
+		).Replace(b[2])
+		script.WriteString(regexp.MustCompile(`([ >])(/usr/|/etc/)`).ReplaceAllString(text, "${1}"+root+"${2}"))
+	}
+	checkout, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"usr/bin", "etc/systemd/system"} { // which every system has
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("sh", "-c", script.String())
+	cmd.Env = append(os.Environ(), "CHECKOUT="+checkout, "EDITOR=true")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\nin\n%s", err, out, script.String())
+	}
+	for _, want := range []string{"a node of cluster acme with 3 voters\n", "systemctl daemon-reload\n", "systemctl enable --now peer\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the output has no %q:\n%s", want, out)
+		}
+	}
+	if blocks != 4 {
+		t.Errorf("there are %d blocks", blocks)
+	}
+}

@@ -74,7 +74,7 @@ func (c *call) hold(n *node.Node, ready func()) error {
 			}
 		case <-c.ctx.Done():
 			if err := n.Close(); err != nil {
-				return fmt.Errorf("stop the node: %w", err)
+				return &coded{codeError, fmt.Errorf("stop the node: %w", err)} // the signal explains no failure
 			}
 			return nil
 		case <-n.Done():
