@@ -12,8 +12,9 @@ import (
 // colds takes the time from the start of the last of three processes, on empty
 // directories, until all are ready, in turns with bare etcd members that are
 // told of each other by a static list: the same processor, disk, ticks and
-// mTLS. What we do more is to find and to check each other. The others start up
-// to half a second earlier, the same in both.
+// mTLS. The others start up to half a second earlier, the same in both. What we
+// do more is to find and to check each other, and to wait for all three: of a
+// static list, two that were first have often elected a leader already.
 func colds(ctx context.Context, s *site) ([]figure.Row, error) {
 	const runs = 20
 	gaps := rand.New(rand.NewPCG(3, 20))
