@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -99,14 +98,7 @@ func (c *call) serve(n *node.Node, up supervisor) error {
 				up.tell("STATUS=" + now)
 			}
 		case <-feed:
-			ctx, cancel := context.WithTimeout(c.ctx, interval/3)
-			err := n.Healthy(ctx)
-			cancel()
-			if err == nil {
-				up.tell("WATCHDOG=1")
-			} else if c.ctx.Err() == nil {
-				up.log.Error("not healthy: the watchdog is not fed", "err", err)
-			}
+			up.feed(c.ctx, interval/3, n.Healthy)
 		}
 	}
 }

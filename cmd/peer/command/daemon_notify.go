@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,17 @@ func (s supervisor) starting() (started func()) {
 	return func() {
 		close(done)
 		beat.Wait()
+	}
+}
+
+// feed keeps the watchdog quiet if the node is healthy, within limit.
+func (s supervisor) feed(ctx context.Context, limit time.Duration, healthy func(context.Context) error) {
+	try, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := healthy(try); err == nil {
+		s.tell("WATCHDOG=1")
+	} else if ctx.Err() == nil {
+		s.log.Error("not healthy: the watchdog is not fed", "err", err)
 	}
 }
 
