@@ -102,6 +102,7 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
+	exec.Command("kill", append([]string{"-KILL"}, left...)...).Run()
 	ts.Fatalf("the processes %v are still there after %v", left, patience)
 }
 
