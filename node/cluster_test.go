@@ -10,6 +10,7 @@ import (
 )
 
 func TestThreeNodesFormOneCluster(t *testing.T) {
+	t.Parallel()
 	cfgs := machines(t, 3)
 	ctx := within(t, 60*time.Second)
 	began := time.Now()
