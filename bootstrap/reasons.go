@@ -27,14 +27,6 @@ func (d *decision) ref(id string) NodeRef {
 	return r
 }
 
-func (d *decision) refs(ids []string) []NodeRef {
-	r := make([]NodeRef, 0, len(ids))
-	for _, id := range ids {
-		r = append(r, d.ref(id))
-	}
-	return r
-}
-
 // without is the founders of our roster that are not in ids.
 func (d *decision) without(ids []string) []NodeRef {
 	var r []NodeRef
