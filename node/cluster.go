@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/quorate/quorate/bootstrap"
@@ -192,12 +193,13 @@ func listenAddr(configured string, seeds []netip.AddrPort) netip.Addr {
 	return netip.IPv4Unspecified() // a machine without IPv6
 }
 
-func buildVersion() string {
+// buildVersion is the version of the program that this is linked into.
+var buildVersion = sync.OnceValue(func() string {
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
 		return b.Main.Version
 	}
 	return "devel"
-}
+})
 
 // tlsConfigs are the two sides of the cluster RPC. The leaf files are read at
 // each handshake, so that a renewal needs no restart.

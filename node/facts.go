@@ -104,7 +104,7 @@ func (f facts) members(self, name string) []MemberStatus {
 	}
 	for i := range out {
 		if out[i].Self {
-			out[i].Name, out[i].Phase = name, f.driver.Phase
+			out[i].Name, out[i].Phase, out[i].Version, out[i].Address = name, f.driver.Phase, buildVersion(), f.own.String()
 		}
 	}
 	slices.SortStableFunc(out, func(a, b MemberStatus) int {
@@ -117,7 +117,10 @@ func (f facts) members(self, name string) []MemberStatus {
 }
 
 func (m *MemberStatus) meet(n bootstrap.NodeStatus) {
-	m.Name, m.Phase, m.Version, m.Address = n.Name, n.Phase, n.Version, n.Founder.Gossip.String()
+	m.Name, m.Phase, m.Version = n.Name, n.Phase, n.Version
+	if n.Founder.Gossip.IsValid() {
+		m.Address = n.Founder.Gossip.String()
+	}
 	switch {
 	case n.Gossip:
 		m.Gossip = "alive"

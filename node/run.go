@@ -31,9 +31,6 @@ func (n *Node) run(ctx context.Context) {
 		var led, ready, dead, rounds <-chan struct{}
 		if m != nil {
 			led, dead = m.LeaderChanged(), m.Done() // taken before looking, so that no change is missed
-			if m != served {
-				ready = m.Ready()
-			}
 		}
 		if n.fellows != nil {
 			rounds = n.fellows.driver.Changed()
@@ -42,6 +39,17 @@ func (n *Node) run(ctx context.Context) {
 		now := n.Status()
 		n.tell(was, now)
 		was = now
+		if m != nil && m != served {
+			ready = m.Ready()
+			if closed(ready) {
+				ready = nil // if the driver has yet to note it, its round wakes us
+				if n.noted() {
+					served = m
+					n.events.add(Event{Type: "ready", Text: "the node serves"})
+					n.loop.Go(func() { n.settle(ctx, m) })
+				}
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -57,9 +65,6 @@ func (n *Node) run(ctx context.Context) {
 			n.events.add(Event{Type: "stopped", Text: fmt.Sprintf("the member ended: %v", n.err)})
 			return
 		case <-ready:
-			served = m
-			n.events.add(Event{Type: "ready", Text: "the node serves"})
-			n.loop.Go(func() { n.settle(ctx, m) })
 		case <-led:
 		case <-exchanged:
 		case <-rounds:
@@ -67,6 +72,21 @@ func (n *Node) run(ctx context.Context) {
 			n.renewIdentity()
 		}
 	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// noted says whether it is on disk that the member is part of a quorum. A node
+// is not said to be ready before, so that its events come in order.
+func (n *Node) noted() bool {
+	return n.fellows == nil || n.fellows.driver.Status().State.Member
 }
 
 // verdictWait is how long the end of a damaged member waits for what the others
