@@ -225,7 +225,8 @@ func (c *certificates) tlsConfigs() (server, client *tls.Config, err error) {
 				return nil
 			}
 		}
-		return errors.New("the certificate's role is not allowed here")
+		return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates,
+			Err: fmt.Errorf("its common name %q, which is its role, is not among the allowed %q", cs.PeerCertificates[0].Subject.CommonName, c.files.AllowedCNs)}
 	}
 	server = &tls.Config{
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, VerifyConnection: allowed,

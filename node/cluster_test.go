@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -67,4 +68,48 @@ func TestThreeNodesFormOneCluster(t *testing.T) {
 	if r, err := again.Etcd().Get(ctx, "k"); err != nil || len(r.Kvs) != 1 {
 		t.Errorf("after the restart: %v, %v", r, err)
 	}
+}
+
+// A machine that comes back under another address is the same member: it tells
+// the cluster, and the others reach it there.
+func TestAddressChanges(t *testing.T) {
+	t.Parallel()
+	cfgs := machines(t, 3)
+	ctx := within(t, 60*time.Second)
+	var nodes []*node.Node
+	for _, c := range cfgs {
+		nodes = append(nodes, start(t, c))
+	}
+	for _, n := range nodes {
+		if err := n.Ready(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nodes[2].Close(); err != nil {
+		t.Fatal(err)
+	}
+	moved := cfgs[2]
+	moved.BasePort = other(t, cfgs[2], "").BasePort
+	nodes[2] = start(t, moved)
+	if err := nodes[2].Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	url := fmt.Sprintf("https://127.0.0.1:%d", moved.BasePort+2)
+	eventually(t, "the others know "+url, nodes[0], func() bool {
+		for _, m := range nodes[0].Status().Members {
+			if m.Name == "n3" {
+				return m.PeerURL == url && m.RPC == "ok"
+			}
+		}
+		return false
+	})
+	if err := nodes[1].Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is one of two that are left", nodes[0], func() bool {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err := nodes[0].Etcd().Put(short, "k", "v")
+		return err == nil
+	})
 }

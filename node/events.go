@@ -18,7 +18,7 @@ const eventsKept = 1024
 // An Event is something that happened at this node.
 //
 // Types: started, ready, leader_changed, quorum_lost, quorum_restored, problem,
-// problem_solved, cert_renewed, lock_acquired, lock_released, lock_lost,
+// problem_solved, cert_renewed, address_changed, lock_acquired, lock_released, lock_lost,
 // session_lost, stopping, stopped; on the way into a cluster pledged,
 // member_started, member, and aborted, released, joining, blocked, unblocked; and
 // reset, the first event for a reader whose position is no longer known: what

@@ -9,7 +9,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quorate/quorate/embed"
-	"github.com/quorate/quorate/recipes"
 )
 
 const (
@@ -162,40 +161,6 @@ func byCode(ps []Problem) map[string]Problem {
 	return m
 }
 
-// settle does what needs quorum once there is quorum: it revokes the leases
-// that a killed process of this node left, compares the data with other
-// members, and corrects this member's peer URL.
-func (n *Node) settle(ctx context.Context, m *embed.Member) {
-	if err := n.Ready(ctx); err != nil {
-		return
-	}
-	n.revokeInherited(ctx)
-	// On a goroutine of its own, for it has no ctx: a member that does not answer
-	// holds it up for seconds, and one that died here for ever.
-	checked := make(chan error, 1)
-	go func() { checked <- m.CheckCorruption() }()
-	select {
-	case err := <-checked:
-		if errors.Is(err, embed.ErrDamaged) && ctx.Err() == nil {
-			n.found.Store(&err)
-		}
-	case <-ctx.Done():
-		return
-	}
-	if n.fellows != nil {
-		return // addresses of a cluster are not changed by themselves
-	}
-	self := m.Status().ID
-	url := peerURL(n.state.Ports.Raft)
-	for _, mi := range m.Members() {
-		if mi.ID == self && (len(mi.PeerURLs) != 1 || mi.PeerURLs[0] != url) {
-			if err := m.SetPeerURL(ctx, url); err != nil && ctx.Err() == nil {
-				n.log.Warn("publish the new raft port", "err", err)
-			}
-		}
-	}
-}
-
 // Healthy returns nil while this node's own machinery works: its state loop
 // turns, and the member, if one runs, answers a read from its own disk. It says
 // nothing of quorum or of others, so a process's watchdog may be fed by it:
@@ -216,33 +181,4 @@ func (n *Node) Healthy(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-const (
-	revokeTries = 5
-	revokeWait  = 2 * time.Second // a write may be lost between members, and then nobody answers
-)
-
-// revokeInherited frees what a killed process of this node held. Revoking twice
-// does no harm, so it is tried again.
-func (n *Node) revokeInherited(ctx context.Context) {
-	old := n.leases.inherited()
-	if len(old) == 0 {
-		return
-	}
-	var err error
-	for range revokeTries {
-		try, cancel := context.WithTimeout(ctx, revokeWait)
-		err = recipes.RevokeLeases(try, n.Etcd(), old)
-		cancel()
-		if err == nil {
-			n.leases.forgetInherited()
-			n.log.Info("revoked leases of the previous run", "leases", len(old))
-			return
-		}
-		if ctx.Err() != nil {
-			return // the next start does it
-		}
-	}
-	n.log.Warn("revoke leases of the previous run: they end by themselves within their TTL", "err", err)
 }
