@@ -20,13 +20,35 @@
 //	}
 //	defer h.Release(ctx)
 //
+// # One of several
+//
+// With Config.Join a node is one of several on machines of their own. They find
+// each other by gossip, agree once on who the first voters are, and then form one
+// cluster; all need the same Cluster, Join and Secret, and nothing else is
+// deployed:
+//
+//	n, err := node.Start(ctx, node.Config{
+//		Cluster: "acme", DataDir: "/var/lib/acme",
+//		Join:   []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"},
+//		Secret: node.SecretFile("/etc/acme/cluster.secret"),
+//	})
+//
+// One cluster forms per secret, name and join list, under any partition or crash.
+// It needs all of the voters present once; from then on a majority of them can
+// read and write, and a node with data starts from its disk without a word from
+// anybody. A node that comes too late, or whose disk was emptied, finds the
+// cluster, says so, and waits. Package nodetest has clusters for tests, whose
+// nodes can be killed and cut off.
+//
 // # Life of a node
 //
 // [Start] does what needs this machine only, and returns: an error from it is
 // something that a person must mend here. What depends on others is state:
 // [Node.Status] never blocks, [Node.Events] streams, [Node.Ready] waits until
 // one linearizable read has succeeded. Recipes can be used at once and wait
-// under their own ctx.
+// under their own ctx; their errors say who is missing. A box that is switched
+// on alone runs its own programs, and reads what its disk knows with
+// clientv3.WithSerializable.
 //
 // [Node.Close] gives back what the node holds, stops it, and keeps its data and
 // its membership. [Node.Done] and [Node.Err] tell of a node that ended by

@@ -3,6 +3,12 @@
 // [New] is a running node: a real etcd member with its sockets, in
 // milliseconds, closed when the test ends.
 //
+// [Cluster] is several of them that have formed one cluster over loopback, in
+// seconds: gossip, mutual TLS and raft are real, and [Machines] can be stopped,
+// killed, and cut off from each other. It is where take-overs are tried that
+// [Virtual] tries thousands of times, with elections, partitions and restarts in
+// them.
+//
 // [Virtual] runs a test many times, each time with a seed of its own, on a
 // fresh and real etcd server in virtual time: inside a testing/synctest bubble,
 // where a sleep of ten minutes takes as long as what wakes up meanwhile has to
