@@ -57,7 +57,7 @@ type Answer struct {
 	Join      []string  `json:"join,omitempty"` // the join list itself, for people
 	Advertise Founder   `json:"advertise"`      // its own addresses
 	JoinOnly  bool      `json:"join_only,omitempty"`
-	Attempt   int       `json:"attempt"`           // the highest that it has seen
+	Attempt   int       `json:"attempt"`           // the highest that it has pledged itself to or aborted
 	Pledge    *Roster   `json:"pledge,omitempty"`  // durable, at most one
 	Started   bool      `json:"started,omitempty"` // it has started a member on Pledge; no proof that a cluster exists
 	Member    Hash      `json:"member,omitzero"`   // the roster of the cluster of which it is a member: a quorum has started

@@ -20,12 +20,12 @@ func Apply(s State, p Plan) State {
 }
 
 func (s State) apply(p Plan) State {
-	s.Attempt = max(s.Attempt, p.Attempt)
 	if s.Evidence == nil && !s.Member {
 		s.Evidence = p.Evidence
 	}
 	switch p.Kind {
 	case Pledge:
+		s.Attempt = max(s.Attempt, p.Roster.Attempt)
 		s.bind(p.Roster)
 		s.Discard = false // Decide pledges only once the old directory is gone
 	case Start:
@@ -34,6 +34,7 @@ func (s State) apply(p Plan) State {
 		s.Member = true
 		s.EtcdCluster, s.EtcdMember = p.etcdCluster, p.etcdMember
 	case Abort:
+		s.Attempt = max(s.Attempt, p.Roster.Attempt)
 		if p.Roster == s.Pledge {
 			s = s.abort(s.Pledged())
 		} else {
@@ -51,7 +52,8 @@ func (s State) apply(p Plan) State {
 }
 
 // abort remembers a roster. When the list is full the oldest entries become a
-// floor: no roster up to the highest attempt seen is ever pledged to again.
+// floor: no roster up to the highest attempt known is ever pledged to again, and
+// theirs were no higher.
 func (s State) abort(h Hash) State {
 	if slices.Contains(s.Aborted, h) {
 		return s

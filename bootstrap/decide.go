@@ -20,6 +20,8 @@ type decision struct {
 	h    Hash // of the own pledge
 	join Hash // of the own join list; see seeds
 	plan Plan
+
+	attempt int // the highest of any roster seen
 }
 
 // seeds is the hash of the own join list.
@@ -35,16 +37,16 @@ func (d *decision) seeds() Hash {
 // serve as well as new ones.
 func (d *decision) look() {
 	d.h = d.s.Pledged()
-	d.plan.Attempt = d.s.Attempt
+	d.attempt = d.s.Attempt
 	evident := d.s.Evidence
 	for i := range d.v.Nodes {
 		a := d.answer(i)
 		if a == nil {
 			continue
 		}
-		d.plan.Attempt = max(d.plan.Attempt, a.Attempt)
+		d.attempt = max(d.attempt, a.Attempt)
 		if a.Pledge != nil {
-			d.plan.Attempt = max(d.plan.Attempt, a.Pledge.Attempt)
+			d.attempt = max(d.attempt, a.Pledge.Attempt)
 		}
 		if evident == nil && !d.s.Member {
 			evident = d.evidence(a)

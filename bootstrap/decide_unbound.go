@@ -178,10 +178,9 @@ func (d *decision) propose(c []candidate) *Roster {
 	if !self || len(founders) < d.v.Voters || !d.enoughSeeds(seeds) {
 		return nil
 	}
-	r := NewRoster(d.v.Cluster, d.seeds(), d.plan.Attempt+1, founders...)
+	r := NewRoster(d.v.Cluster, d.seeds(), d.attempt+1, founders...)
 	if r.Check() != nil {
 		return nil
 	}
-	d.plan.Attempt = r.Attempt
 	return &r
 }

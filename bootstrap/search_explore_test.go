@@ -85,13 +85,16 @@ func (x *search) initial() key {
 func (x *search) run() string {
 	start := x.initial()
 	x.seen.add(start, 0)
+	badEnd := ""
 	for at := 0; at < x.seen.len(); at++ {
 		if x.limit > 0 && x.seen.len() >= x.limit {
-			return ""
+			return badEnd
 		}
 		k := x.seen.at(at)
-		if bad := x.ends(k); bad != "" {
-			return bad + "\n" + x.trace(at)
+		if badEnd == "" { // two clusters are worse, so they are looked for first
+			if bad := x.ends(k); bad != "" {
+				badEnd = bad + "\n" + x.trace(at)
+			}
 		}
 		bad := ""
 		x.step(k, func(n key, _ *move) bool {
@@ -104,7 +107,7 @@ func (x *search) run() string {
 			return bad
 		}
 	}
-	return ""
+	return badEnd
 }
 
 // step calls yield with every state that may follow k and the move that leads
@@ -206,9 +209,9 @@ func (x *search) plans(k key, i int) []move {
 			j++
 		}
 		if j >= len(x.slots) {
-			m.silent = true
+			m.silent = !x.w.calm
 			x.consider(s, now, m)
-			if both {
+			if both && m.silent {
 				m.silent = false
 				x.consider(s, now, m)
 			}

@@ -37,6 +37,7 @@ type world struct {
 	wipe     string                                // machines of which one may lose its disk, once; it comes back as the capital letter
 	setBack  byte                                  // a machine whose disk may be set back to what it was at first, once; start counters count here
 	mishap   func(x *search, k key, slot int) bool // whether it may happen to that node now
+	calm     bool                                  // nobody is silent for so long that others give up
 	torn     bool                                  // a node may die after it saved its state and before, or while, it acts
 }
 

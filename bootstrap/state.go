@@ -71,7 +71,7 @@ type State struct {
 	// Ports are the ports that were chosen for this node where it was left to it.
 	Ports Ports
 
-	Attempt  int       // the highest attempt of any roster seen; 0 before the first
+	Attempt  int       // the highest attempt of any roster that this node pledged itself to or aborted
 	Pledge   *Roster   // the one roster to which this node has pledged itself
 	Started  bool      // it was allowed to start a member on Pledge, and perhaps has
 	Member   bool      // its member has taken part in a quorum: the cluster exists

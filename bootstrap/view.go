@@ -114,7 +114,6 @@ type Plan struct {
 	Kind     Kind
 	Roster   *Roster   // Pledge, Start, Abort, Release: which one. Abort may name one to which the node never pledged itself
 	Evidence *Evidence // of a cluster other than that of the pledge, to be noted with whatever Kind says
-	Attempt  int       // the highest seen, likewise
 	Waiting  []Reason  // what is missing, from whom; why, if it is Blocked
 	Notices  []Reason  // what somebody should know or mend although nothing waits for it
 

@@ -61,6 +61,9 @@ func TestThreeNodesFormOneCluster(t *testing.T) {
 	if _, err := nodes[0].Etcd().Put(ctx, "k", "v"); err != nil {
 		t.Fatal(err)
 	}
+	if r, err := nodes[0].Etcd().MemberList(ctx); err != nil || len(r.Members) != 3 {
+		t.Errorf("members after one was closed: %v, %v", r, err)
+	}
 	again := start(t, cfgs[2])
 	if err := again.Ready(ctx); err != nil {
 		t.Fatal(err)

@@ -189,11 +189,3 @@ func TestForeignClusters(t *testing.T) {
 		}
 	}
 }
-
-func problems(n *node.Node) string {
-	var texts []string
-	for _, p := range n.Status().Problems {
-		texts = append(texts, p.Code+": "+p.What+"; "+p.Why+"; "+p.Do)
-	}
-	return strings.Join(texts, "\n")
-}
