@@ -55,7 +55,7 @@ func (r Reason) who() string {
 }
 
 func (r Reason) since() string {
-	if r.For <= 0 {
+	if r.For < time.Second {
 		return ""
 	}
 	return " for " + r.For.Round(time.Second).String()

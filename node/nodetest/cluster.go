@@ -47,7 +47,8 @@ type machine struct {
 // Without a Config, or where its fields are empty: nodes named n1, n2, … of the
 // cluster "test" with a secret of their own, on free ports, in temporary
 // directories, raft's clock at 20 and 200 ms, no waiting for the disk, and what
-// the nodes log from warnings on in the test's log. One Config is for all nodes,
+// the nodes log from warnings on in the test's log, where etcd's and memberlist's
+// own begin with errors. One Config is for all nodes,
 // and its DataDir is the directory in which they have theirs; otherwise there is
 // one for each. Join and Ports are always Cluster's own.
 //
@@ -62,6 +63,7 @@ func Cluster(t testing.TB, n int, cfg ...node.Config) *Machines {
 	dir := m.tempDir()
 	log, stopLog := testLog(t, slog.LevelWarn)
 	t.Cleanup(stopLog)
+	log = slog.New(quiet{Handler: log.Handler()})
 	secret := node.SecretText(node.NewSecret())
 	blocks := freeBlocks(t, n)
 	for i := range n {
