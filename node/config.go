@@ -36,9 +36,10 @@ type Config struct {
 	// formed, and to find each other again later. If empty, a single node.
 	Join []string
 
-	// Voters is how many nodes form the cluster: 1 to 7, and odd, since an even
-	// number survives no more failures than one less. All of them must be
-	// present once, at the forming. It needs Join. If zero, the length of Join.
+	// Voters is how many nodes form the cluster: 1 to 7, at least a majority of
+	// Join, and best odd, since an even number survives no more failures than
+	// one less and is shown as a Problem. All of them must be present once, at
+	// the forming. It needs Join. If zero, the length of Join.
 	Voters int
 
 	// Secret is the cluster's secret, the same on all its nodes, made by peer

@@ -3,6 +3,7 @@ package node_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,11 @@ func TestMain(m *testing.M) {
 	if cfg := os.Getenv(processEnv); cfg != "" {
 		process(cfg)
 		return
+	}
+	// The parallel tests wait for clocks and rounds, not for processors.
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p.Value.String() == p.DefValue {
+		p.Value.Set("8")
 	}
 	code := m.Run()
 	if err := leftOver(); err != nil && code == 0 {
