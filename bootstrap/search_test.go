@@ -20,7 +20,7 @@ var worlds = []world{
 	{name: "three with a spare, the last one stays", voters: 3, nodes: "abcd", seeds: "abc", attempts: 2, rosters: []string{"abc#1", "acd#2"}},
 	{name: "two of four", voters: 2, nodes: "abcd", seeds: "abc", attempts: 1, rosters: []string{"ab", "ad", "cd"}},
 	{name: "three of three", voters: 3, nodes: "abc", seeds: "abc", attempts: 1, torn: true},
-	{name: "three of three twice", voters: 3, nodes: "abc", seeds: "abc", attempts: 2},
+	{name: "three of three twice", voters: 3, nodes: "abc", seeds: "abc", attempts: 2, limit: 60_000},
 	{name: "three with a spare", voters: 3, nodes: "abcd", seeds: "abc", attempts: 1},
 	{name: "three with a spare, three rosters", voters: 3, nodes: "abcd", seeds: "abc", attempts: 1, rosters: []string{"abc", "abd", "acd"}},
 	{name: "three with a spare, two rosters", voters: 3, nodes: "abcd", seeds: "abc", attempts: 1, rosters: []string{"abc", "abd"}},
@@ -29,7 +29,7 @@ var worlds = []world{
 	{name: "three, one wiped", voters: 3, nodes: "abc", seeds: "abc", attempts: 2, wipe: "a", mishap: wiped},
 	{name: "three, one wiped, a spare", voters: 3, nodes: "abcd", seeds: "abc", attempts: 2, wipe: "a", rosters: []string{"abc", "Abd", "Acd"}, mishap: wiped},
 	{name: "three, one wiped, b spare", voters: 3, nodes: "abcd", seeds: "abc", attempts: 2, wipe: "a", rosters: []string{"abc", "Abc", "bcd"}, mishap: wiped},
-	{name: "two of three, set back", voters: 2, nodes: "abc", seeds: "abc", attempts: 1, rosters: []string{"ab", "ac"}, setBack: 'a', mishap: setBackAfter, calm: true},
+	{name: "two of three, set back", voters: 2, nodes: "abc", seeds: "abc", attempts: 1, rosters: []string{"ab", "ac"}, setBack: 'a', mishap: setBackAfter, calm: true, limit: 60_000},
 	{name: "two of three, wiped after everybody knew", voters: 2, nodes: "abc", seeds: "abc", attempts: 2, wipe: "a", rosters: []string{"ab#1", "Ac"}, mishap: wipedAfter},
 	{name: "three of five, wiped before the start", voters: 3, nodes: "abcde", seeds: "abc", attempts: 1, wipe: "a", rosters: []string{"abd", "Ace"}, mishap: wipedBefore, calm: true},
 	{name: "three of five, wiped after everybody knew", voters: 3, nodes: "abcde", seeds: "abc", attempts: 2, wipe: "a", rosters: []string{"abd#1", "Ace"}, mishap: wipedAfter, calm: true},
@@ -62,6 +62,9 @@ func TestSearch(t *testing.T) {
 			t.Parallel()
 			x := newSearch(w)
 			x.limit = limit
+			if limit == normalStates && w.limit != 0 {
+				x.limit = w.limit
+			}
 			start := time.Now()
 			bad := x.run()
 			t.Logf("%d states, %d calls of Decide, %v, plans %v", x.seen.len(), x.calls, time.Since(start), x.kinds)

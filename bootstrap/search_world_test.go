@@ -33,6 +33,7 @@ type world struct {
 	nodes    string                                // one letter a machine; "abcd"
 	seeds    string                                // the machines in the join list
 	rosters  []string                              // those that may be pledged to, "abc" or with an attempt "abc#2"; all if empty
+	limit    int                                   // states in the normal run, if not normalStates
 	attempts int                                   // rosters of later attempts are not pledged to
 	wipe     string                                // machines of which one may lose its disk, once; it comes back as the capital letter
 	setBack  byte                                  // a machine whose disk may be set back to what it was at first, once; start counters count here
