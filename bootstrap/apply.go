@@ -10,9 +10,14 @@ const keepAborted = 128
 // changes nothing returns a state that is equal to s.
 //
 // The start counter grows with every change of what the node is bound to, so
-// that who saw the change also sees when the disk is set back to before it.
+// that who saw the change also sees when the disk is set back to before it. That
+// of an old disk stays: it must not come up to the number by which it was found
+// out.
 func Apply(s State, p Plan) State {
 	t := s.apply(p)
+	if t.Doubt > t.Starts {
+		return t
+	}
 	if t.Pledge != s.Pledge || t.Started != s.Started || t.Member != s.Member || t.Evidence != s.Evidence || len(t.Aborted) != len(s.Aborted) || t.Floor != s.Floor {
 		t.Starts++
 	}
@@ -23,6 +28,7 @@ func (s State) apply(p Plan) State {
 	if s.Evidence == nil && !s.Member {
 		s.Evidence = p.Evidence
 	}
+	s.Doubt = max(s.Doubt, p.doubt)
 	switch p.Kind {
 	case Pledge:
 		s.Attempt = max(s.Attempt, p.Roster.Attempt)

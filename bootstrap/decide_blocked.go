@@ -28,9 +28,15 @@ func (d *decision) blocked() []Reason {
 			k := &n.Answer.Known[j]
 			if why, bad := s.contradicts(k); bad {
 				why.Nodes = []NodeRef{d.ref(n.ID)}
+				if k.Starts > s.Starts {
+					d.plan.doubt = max(d.plan.doubt, k.Starts)
+				}
 				r = append(r, why)
 			}
 		}
+	}
+	if r == nil && s.Doubt > s.Starts { // somebody said so once, and only a person can say otherwise
+		r = []Reason{{Code: "disk-old", Have: int(s.Starts), Want: int(s.Doubt)}}
 	}
 	return r
 }

@@ -45,7 +45,7 @@ func (n NodeRef) String() string {
 
 func (r Reason) who() string {
 	if len(r.Nodes) == 0 {
-		return "nobody"
+		return "another node"
 	}
 	l := make([]string, len(r.Nodes))
 	for i, n := range r.Nodes {
@@ -202,7 +202,7 @@ var texts = map[string]func(Reason) problem.Problem{
 	},
 	"disk-old": func(r Reason) problem.Problem {
 		return problem.Problem{What: "this node's disk is an old copy", Why: fmt.Sprintf("%s has seen its start %d, the disk says %d: a snapshot or backup was restored, or a copy runs elsewhere", r.who(), r.Want, r.Have),
-			Do: "empty the data directory: the node comes back as a new one; if a copy runs elsewhere, stop that and restart this node"}
+			Do: fmt.Sprintf("empty the data directory: the node comes back as a new one; or, if only a copy ran elsewhere, stop that, empty its directory, stop this node, set \"starts\" to %d in its state.json and start it", r.Want)}
 	},
 	"data-lost": func(r Reason) problem.Problem {
 		return problem.Problem{What: "the member's directory is gone", Why: "state.json says that this node is a member; with an empty directory it would forget what it promised the others",

@@ -67,6 +67,7 @@ type State struct {
 
 	Starts uint64 // start counter: how often a process began on this directory
 	Boot   string // boot ID of the last of them
+	Doubt  uint64 // above Starts: the counter that another node knew of this one, so the disk is an old copy and blocked until a person raises Starts to it
 
 	// Ports are the ports that were chosen for this node where it was left to it.
 	Ports Ports
@@ -114,7 +115,9 @@ var idPattern = regexp.MustCompile(`^[0-9a-f]{16}$`)
 // Nodes of format 1 kept no notes: all of them were single voters, and one that
 // has data is a member.
 func Begin(s State, boot string, d Data) State {
-	s.Starts++
+	if s.Doubt <= s.Starts { // an old disk does not become a new one by starting often
+		s.Starts++
+	}
 	s.Boot = boot
 	if s.format == 1 && d == DataWhole {
 		s.Started, s.Member = true, true

@@ -13,6 +13,7 @@ type stateJSON struct {
 	ID          string      `json:"id"`
 	Starts      uint64      `json:"starts,omitempty"`
 	Boot        string      `json:"boot,omitempty"`
+	Doubt       uint64      `json:"doubt,omitempty"`
 	Ports       Ports       `json:"ports,omitzero"`
 	Attempt     int         `json:"attempt,omitempty"`
 	Pledge      *Roster     `json:"pledge,omitempty"`
@@ -43,7 +44,7 @@ func (h *hexID) UnmarshalText(b []byte) error {
 
 // stateKeys are the fields of all formats up to this one; all others are kept as
 // they are.
-var stateKeys = []string{"format", "id", "starts", "boot", "ports", "raft_port", "attempt", "pledge", "started", "member", "aborted", "floor",
+var stateKeys = []string{"format", "id", "starts", "boot", "doubt", "ports", "raft_port", "attempt", "pledge", "started", "member", "aborted", "floor",
 	"evidence", "discard", "etcd_cluster", "etcd_member", "peers"}
 
 func (s State) encode() ([]byte, error) {
@@ -51,7 +52,7 @@ func (s State) encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode state: %w", err)
 	}
 	known, err := json.Marshal(stateJSON{
-		Format: StateFormat, ID: s.ID, Starts: s.Starts, Boot: s.Boot, Ports: s.Ports, Attempt: s.Attempt, Pledge: s.Pledge,
+		Format: StateFormat, ID: s.ID, Starts: s.Starts, Boot: s.Boot, Doubt: s.Doubt, Ports: s.Ports, Attempt: s.Attempt, Pledge: s.Pledge,
 		Started: s.Started, Member: s.Member, Aborted: s.Aborted, Floor: s.Floor, Evidence: s.Evidence, Discard: s.Discard,
 		EtcdCluster: hexID(s.EtcdCluster), EtcdMember: hexID(s.EtcdMember), Peers: s.Peers,
 	})
@@ -91,7 +92,7 @@ func parseState(b []byte) (State, error) {
 		return State{}, fmt.Errorf("%w: %w", ErrStateDamaged, err)
 	}
 	s := State{
-		ID: j.ID, Starts: j.Starts, Boot: j.Boot, Ports: j.Ports, Attempt: j.Attempt, Pledge: j.Pledge,
+		ID: j.ID, Starts: j.Starts, Boot: j.Boot, Doubt: j.Doubt, Ports: j.Ports, Attempt: j.Attempt, Pledge: j.Pledge,
 		Started: j.Started, Member: j.Member, Aborted: j.Aborted, Floor: j.Floor, Evidence: j.Evidence, Discard: j.Discard,
 		EtcdCluster: uint64(j.EtcdCluster), EtcdMember: uint64(j.EtcdMember), Peers: j.Peers, format: head.Format,
 	}

@@ -118,6 +118,7 @@ type Plan struct {
 	Notices  []Reason  // what somebody should know or mend although nothing waits for it
 
 	etcdCluster, etcdMember uint64 // Settle
+	doubt                   uint64 // the highest start counter of this node that others saw, if it is above its own
 }
 
 // A Reason is why a plan is what it is, as data. [Reason.Problem] tells it to a

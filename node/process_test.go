@@ -121,14 +121,18 @@ func written(t *testing.T, c node.Config) (processConfig, node.Secret) {
 func remotely(t *testing.T, what string, r node.Remote, ok func(node.Status) bool) {
 	t.Helper()
 	ctx := within(t, 20*time.Second)
+	var last node.Status
 	for {
 		s, err := r.Status(ctx)
-		if err == nil && ok(s) {
+		switch {
+		case err == nil && ok(s):
 			return
+		case err == nil:
+			last = s
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("not in time: %s: %v\n%+v", what, err, s)
+			t.Fatalf("not in time: %s: %v\n%+v", what, err, last)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
