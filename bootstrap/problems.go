@@ -108,6 +108,10 @@ var texts = map[string]func(Reason) problem.Problem{
 			Do:  "start those nodes; if their disks are lost for good, no cluster came of this roster: empty the data directory of this node"}
 	},
 	"quorum-missing": func(r Reason) problem.Problem {
+		if r.Have >= r.Want {
+			return problem.Problem{What: "started, the members are finding each other",
+				Why: fmt.Sprintf("%d started, a quorum is %d, and they have not elected a leader yet", r.Have, r.Want), Do: "wait; if it lasts, see that the nodes reach each other's raft port"}
+		}
 		return problem.Problem{What: fmt.Sprintf("started, waiting for a quorum: %d of %d", r.Have, r.Want),
 			Why: "not running: " + r.who(), Do: startThem}
 	},
