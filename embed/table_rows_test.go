@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -108,9 +109,9 @@ var rows = map[string]row{
 		is: embed.ErrDamaged, exit: 1,
 		what: []string{"damaged"}, why: []string{"no database"}, do: []string{"restore a snapshot"},
 	},
-	// These two kill the process, and nothing in it can prevent that. In the
+	// These three kill the process, and nothing in it can prevent that. In the
 	// first, the kernel says that a mapped page is not there, which the runtime
-	// does not let anybody catch; in the second, etcd panics.
+	// does not let anybody catch; in the other two, etcd panics.
 	"database cut short under a running member": {
 		play: func(dir string) error {
 			m := begin(config(dir)).write(100)
@@ -125,6 +126,10 @@ var rows = map[string]row{
 		play: func(dir string) error {
 			c := config(dir)
 			c.OnFatal = func(err error) { os.Stderr.WriteString("last word: " + err.Error() + "\n") }
+			// The loop that applies entries commits too, and every one of
+			// them. Were it the backend's timer that finds the damage, the
+			// panic would have no logger on its way, see the next row.
+			c.EtcdConfig = func(e *embed.EtcdConfig) { e.BackendBatchLimit, e.BackendBatchInterval = 1, time.Hour }
 			m := begin(c).write(1000)
 			overwrite(dbFile(dir), 0)
 			m.write(20000)
@@ -132,6 +137,18 @@ var rows = map[string]row{
 			return errors.New("it lives")
 		},
 		exit: 2, what: []string{"last word: the member died"},
+	},
+	"database overwritten, found by the backend's timer": {
+		play: func(dir string) error {
+			c := config(dir)
+			c.EtcdConfig = func(e *embed.EtcdConfig) { e.BackendBatchLimit, e.BackendBatchInterval = 1<<30, 200*time.Millisecond }
+			m := begin(c).write(1000)
+			overwrite(dbFile(dir), 0)
+			m.write(20000)
+			<-m.ctx.Done()
+			return errors.New("it lives")
+		},
+		exit: 2, what: []string{"panic: "}, // the runtime's own last word
 	},
 	"directory of another member": {
 		play: func(dir string) error {

@@ -42,6 +42,7 @@ var required = []string{
 	"database gone",
 	"database cut short under a running member",
 	"database overwritten under a running member",
+	"database overwritten, found by the backend's timer",
 	"directory of another member",
 	"directory of a newer version",
 	"cluster of a newer version",
