@@ -159,9 +159,12 @@ func (f *fleet) leader() (leader int, others []*dev) {
 
 // nodeStatus is what these tests read of a status.
 type nodeStatus struct {
-	ID      string `json:"id"`
-	Quorum  bool   `json:"quorum"`
-	Leader  string `json:"leader"`
+	ID     string `json:"id"`
+	Quorum bool   `json:"quorum"`
+	Leader string `json:"leader"`
+	Etcd   struct {
+		ClusterID string `json:"cluster_id"`
+	} `json:"etcd"`
 	Members []struct {
 		Self   bool   `json:"self"`
 		Gossip string `json:"gossip"`

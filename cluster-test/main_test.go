@@ -12,12 +12,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/cluster-test/killpoint"
 )
 
 // binaries is where the programs under test are built, once a run.
 var binaries string
 
 func TestMain(m *testing.M) {
+	killpoint.Main()
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "clustertest")
 		if err != nil {
@@ -135,7 +138,12 @@ type child struct {
 // start starts a program that the test's end interrupts, and kills after 10 s.
 func start(t *testing.T, name string, args ...string) *child {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(name, args...), done: make(chan struct{})}
+	return startCommand(t, exec.Command(name, args...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *child {
+	t.Helper()
+	c := &child{t: t, cmd: cmd, done: make(chan struct{})}
 	c.cmd.Stdout, c.cmd.Stderr = c, c
 	c.cmd.WaitDelay = time.Second
 	if err := c.cmd.Start(); err != nil {

@@ -106,6 +106,33 @@ func (f facts) noQuorum() (Problem, bool) {
 	return Problem{}, false
 }
 
+// voterMissing is the problem of a cluster that works without some of its voters.
+// Its text stays the same while the same ones are away.
+func (f facts) voterMissing() (Problem, bool) {
+	if !f.running || f.phase == Stopped || f.phase == Blocked || f.member.Leader == 0 {
+		return Problem{}, false
+	}
+	t := f.turnout()
+	var gone []string
+	for _, m := range f.list {
+		if n := f.node(m); !m.Learner && m.ID != f.member.ID && n != nil && !n.RPC && n.RPCFor >= missingGrace {
+			gone = append(gone, nameOf(m, n))
+		}
+	}
+	if len(gone) == 0 || !t.majority() {
+		return Problem{}, false
+	}
+	slices.Sort(gone)
+	more := "no further failure"
+	if spare := t.present - (t.voters/2 + 1); spare == 1 {
+		more = "one further failure"
+	} else if spare > 1 {
+		more = fmt.Sprintf("%d further failures", spare)
+	}
+	return Problem{Code: "voter-missing", What: fmt.Sprintf("%d of %d voters not there: %s", len(gone), t.voters, strings.Join(gone, ", ")),
+		Why: "not answering the cluster RPC; the cluster works, and survives " + more, Do: "start them, or see why they cannot be reached: peer status there"}, true
+}
+
 // missing says who is not there, for errors about quorum.
 func (n *Node) missing() string {
 	f := n.facts()

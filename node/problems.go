@@ -14,6 +14,9 @@ const (
 	// absentGrace is how long too few voters may answer before it is one: the
 	// time in which those that are there are asked.
 	absentGrace = 300 * time.Millisecond
+	// missingGrace is how long a voter may not answer before that is one though
+	// there is quorum: a restart takes less.
+	missingGrace = 10 * time.Second
 )
 
 // earliest is a date that no right clock shows any more.
@@ -33,6 +36,9 @@ func diagnose(f facts) []Problem {
 		add(p)
 	}
 	if p, ok := f.noQuorum(); ok {
+		add(p)
+	}
+	if p, ok := f.voterMissing(); ok {
 		add(p)
 	}
 	if f.running && f.phase != Stopped && f.member.SpaceLow {

@@ -2,10 +2,12 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/bootstrap"
 	"github.com/quorate/quorate/embed"
 )
 
@@ -38,6 +40,10 @@ func TestDiagnose(t *testing.T) {
 			f.dead = &Error{Problem: Problem{What: "log", Why: "no space", Do: "free some"}}
 		}, "member-dead", "log: no space", "free some"},
 		{"died untyped", func(f *facts) { f.phase = Stopped; f.dead = errors.New("gone") }, "member-dead", "gone", "restart this process"},
+		{"a voter is away", func(f *facts) { f.list, f.driver = voters(0, missingGrace) }, "voter-missing", "survives no further failure", "start them"},
+		{"a voter restarts", func(f *facts) { f.list, f.driver = voters(0, missingGrace-1) }, "", "", ""},
+		{"one of five is away", func(f *facts) { f.list, f.driver = voters(0, missingGrace, 0, 0) }, "voter-missing", "survives one further failure", "peer status"},
+		{"a voter is away, and the leader", func(f *facts) { f.list, f.driver = voters(0, missingGrace); f.member.Leader = 0 }, "", "", ""},
 		{"own certificates", func(f *facts) {
 			f.tls = []Problem{{Code: "cert-expired", Why: "over", Do: "replace"}}
 		}, "cert-expired", "over", "replace"},
@@ -63,6 +69,19 @@ func TestDiagnose(t *testing.T) {
 			}
 		})
 	}
+}
+
+// voters is a cluster of this member and others, each of which has not answered
+// for so long.
+func voters(away ...time.Duration) ([]embed.MemberInfo, *bootstrap.DriverStatus) {
+	list := []embed.MemberInfo{{ID: 1, Name: "00"}}
+	var d bootstrap.DriverStatus
+	for i, a := range away {
+		id := fmt.Sprintf("%02d", i+1)
+		list = append(list, embed.MemberInfo{ID: uint64(i + 2), Name: id})
+		d.Nodes = append(d.Nodes, bootstrap.NodeStatus{ID: id, RPC: a == 0, RPCFor: a})
+	}
+	return list, &d
 }
 
 func TestRenewalDue(t *testing.T) {
