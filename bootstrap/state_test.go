@@ -34,6 +34,7 @@ func TestStateGolden(t *testing.T) {
 	}{
 		{"state-v1.json", bootstrap.State{ID: "00c0ffee12345678", Ports: bootstrap.Ports{Raft: 41234}}},
 		{"state-v2.json", v2},
+		{"state-v2-old-disk.json", bootstrap.State{ID: "00c0ffee12345678", Starts: 7, Boot: "b00700000000000b", Doubt: 9}},
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", tt.file))
 		if err != nil {
