@@ -121,7 +121,7 @@ func (a Answer) check() error {
 		return fmt.Errorf("it is of %s and advertises %.32q", a.ID, a.Advertise.ID)
 	case len(a.Aborted) > maxAborted || len(a.Known) > maxKnown || len(a.Join) > maxKnown:
 		return errors.New("a list in it is too long")
-	case a.Started && a.Pledge == nil:
+	case a.Started && a.Pledge == nil && a.Member == (Hash{}): // a member may be of a cluster that began as a single node, without a roster
 		return errors.New("it has started on no roster")
 	}
 	if a.Pledge != nil {

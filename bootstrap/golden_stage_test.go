@@ -1,6 +1,7 @@
 package bootstrap_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,6 +78,8 @@ func (s *stage) event(w []string) []string {
 		own.Advertise = founder(n.state.ID, hostOf(x))
 		s.nodes[x] = &actor{disk: n.disk, own: own}
 		s.begin(s.nodes[x])
+	case "was": // single: a member that was never on a roster
+		n.state.Started, n.state.Member, n.data = true, true, bootstrap.DataWhole
 	case "loses": // its disk
 		heir := upper(w[0][0])
 		own := n.own
@@ -155,7 +158,7 @@ func (s *stage) round(n *actor, w []string) []string {
 // last change if how is "old"; "late" is the present one, to an earlier question.
 func (s *stage) answer(v *bootstrap.View, word, how string) {
 	o := s.node(word)
-	a := bootstrap.Attest(o.state, o.own)
+	a := s.heard(bootstrap.Attest(o.state, o.own))
 	seen := bootstrap.Seen{ID: o.state.ID, Addr: o.own.Advertise.RPC, Answer: &a, Fresh: true, Stable: how != "just"}
 	if how == "old" && o.last != nil {
 		seen.Answer = o.last
@@ -164,6 +167,19 @@ func (s *stage) answer(v *bootstrap.View, word, how string) {
 		s.seed(v, word[0], o)
 	}
 	v.Nodes = append(v.Nodes, seen)
+}
+
+// heard is an answer as it comes over the wire.
+func (s *stage) heard(a bootstrap.Answer) bootstrap.Answer {
+	b, err := json.Marshal(a)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got, err := bootstrap.ParseAnswer(b)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return got
 }
 
 func (s *stage) seed(v *bootstrap.View, machine byte, by *actor) {

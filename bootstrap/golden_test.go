@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "write the golden traces anew; read the 
 //	> a keeps 1, a gives back 1           a copy of its disk, and its return
 //	> a goes on as x                      a copy of its disk begins on machine x
 //	> a is trusted                        a person set its counter to what others know
+//	> a was single                      it is a member of a cluster that began without a roster
 //	> a loses its disk                    the machine comes back as A
 //	> a configured voters=5 join=a,b      ... and begins
 func TestGoldenTraces(t *testing.T) {

@@ -87,6 +87,8 @@ func (x *search) stateText(s *bootstrap.State) string {
 func answerText(a *bootstrap.Answer) string {
 	t := "free"
 	switch {
+	case a.Member != bootstrap.Hash{} && a.Pledge == nil:
+		t = "member of what began as a single node"
 	case a.Member != bootstrap.Hash{}:
 		t = "member of " + rosterText(a.Pledge)
 	case a.Started:
